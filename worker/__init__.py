@@ -1,0 +1,1 @@
+"""NRF impact assessment worker: an SQS daemon for geospatial impact assessments."""

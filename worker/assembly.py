@@ -1,0 +1,184 @@
+"""Puts the daemon's parts together and asks each dependency, once, whether it is there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from worker import checks
+from worker.boundary.sandbox import Sandbox
+from worker.clients.backend import BackendClient
+from worker.clients.db import Database
+from worker.clients.notify import NotifyClient
+from worker.clients.s3 import BoundaryStore, ReferenceStore
+from worker.consumer import Consumer
+from worker.errors import WorkerError
+from worker.execution import Execution
+from worker.health import HealthProcess
+from worker.jobs.courier import Courier
+from worker.jobs.deliveries import Deliverer
+from worker.jobs.impact_assessment import ImpactAssessments, Tools
+from worker.jobs.notices import Notices, Subject
+from worker.jobs.reference_load import ReferenceLoads
+from worker.jobs.reference_load import Tools as ReferenceTools
+from worker.jobs.registry import JobType, Registry
+from worker.jobs.stored import restored
+from worker.ledger.ledger import Ledger
+from worker.ledger.models import NewDelivery, StoredJob
+from worker.ledger.outbox import Outbox
+from worker.ledger.reaper import reap
+from worker.ledger.retention import erase_personal_data
+from worker.logs import correlated, logger
+from worker.progress import Phase, Progress
+from worker.queue.keeper import Keeper
+from worker.queue.sqs import SqsQueue, make_sqs_client
+from worker.readiness import Gate, Probe
+from worker.reference.versions import active_versions
+from worker.runner import Runner
+from worker.settings import Settings
+from worker.shutdown import StopSignal
+
+_log = logger(__name__)
+
+# Longer than all tries of one delivery take together; a crash leaves it claimed for this long.
+DELIVERY_CLAIM_S = 130.0
+
+
+def assemble(
+    settings: Settings,
+    stop: StopSignal,
+    health: HealthProcess,
+    worker_id: str,
+    stack: ExitStack,
+) -> Consumer:
+    """The consumer, ready to run; what has to be closed is left to ``stack``.
+
+    Raises StartError (exit code 69) naming the dependency that is missing.
+    """
+    database = stack.enter_context(Database.from_settings(settings))
+    queue = SqsQueue(
+        make_sqs_client(settings.aws, settings.queue.sqs_wait_time_seconds),
+        settings.queue.sqs_queue_url,
+    )
+    # The keeper renews while the loop is in a poll, and must not wait as long as a poll may.
+    renewals = SqsQueue(make_sqs_client(settings.aws, 0), settings.queue.sqs_queue_url)
+    checks.check_database(database)
+    redrive = checks.check_queue(queue, settings.queue, settings.aws)
+    keeper = Keeper(settings.worker.renewal_interval_s)
+    keeper.start()
+    stack.callback(keeper.close)
+
+    ledger = Ledger(database.connection)
+    store = BoundaryStore(settings.aws)
+    notices = Notices(settings.notify)
+    sandbox = stack.enter_context(Sandbox(settings.boundary))
+    registry = _registry(
+        settings,
+        ImpactAssessments(Tools(settings, database, store, sandbox, notices)),
+        ReferenceLoads(ReferenceTools(settings, database, ReferenceStore(settings.aws), notices)),
+    )
+    courier = Courier(
+        Outbox(database.connection, claim_s=DELIVERY_CLAIM_S),
+        _deliverer(settings, stack),
+        backoff_base_s=settings.worker.worker_backoff_base_seconds,
+        notices=notices.rejected,
+        on_progress=lambda job: health.report(
+            Progress(Phase.DELIVERING, settings.health.health_delivery_limit_seconds, job=job)
+        ),
+    )
+    execution = Execution(
+        settings,
+        ledger,
+        courier,
+        keeper,
+        stop,
+        renew_visibility=renewals.set_visibility,
+        report=health.report,
+    )
+    runner = Runner(
+        settings,
+        registry,
+        database.connection,
+        ledger,
+        execution,
+        worker_id=worker_id,
+        max_receives=redrive.max_receive_count,
+        unreadable=notices.unreadable,
+    )
+    # Last: the child starts up while the first poll waits, not while this process still imports.
+    sandbox.warm()
+    return Consumer(
+        settings,
+        queue,
+        runner,
+        keeper,
+        _gate(settings, database, registry, store, runner),
+        stop,
+        report=health.report,
+        health_alive=lambda: health.alive,
+        renew_visibility=renewals.set_visibility,
+        housekeeping=lambda: _keep_house(database, settings, registry, notices),
+    )
+
+
+def _registry(settings: Settings, *known: JobType) -> Registry:
+    wanted = settings.worker.worker_job_types
+    return Registry(tuple(one for one in known if one.name in wanted))
+
+
+def _deliverer(settings: Settings, stack: ExitStack) -> Deliverer:
+    version = settings.runtime.service_version
+    backend = stack.enter_context(BackendClient(settings.backend, version=version))
+    return Deliverer(backend, NotifyClient(settings.notify, settings.runtime))
+
+
+def _gate(
+    settings: Settings,
+    database: Database,
+    registry: Registry,
+    store: BoundaryStore,
+    runner: Runner,
+) -> Gate:
+    def reference_data() -> None:
+        with database.connection() as connection:
+            active = active_versions(connection)
+        for job_type in registry.types:
+            active.require_one_of(job_type.layer_sets)
+
+    def ask_again(fault: WorkerError) -> None:
+        if fault.code.startswith("s3_"):
+            store.probe()
+        swept = runner.deliver_overdue()
+        if swept.fault is not None:
+            raise swept.fault
+
+    return Gate(
+        (Probe("database", database.probe), Probe("reference data", reference_data)),
+        ask_again,
+        pause_s=settings.worker.worker_configuration_pause_seconds,
+    )
+
+
+def _keep_house(
+    database: Database, settings: Settings, registry: Registry, notices: Notices
+) -> None:
+    """What an idle worker does for all: end what nobody works on, erase what is past its time."""
+
+    def told(stored: StoredJob, error: WorkerError) -> tuple[NewDelivery, ...]:
+        limit = settings.queue.sqs_max_body_bytes
+        job = restored(stored, registry, max_body_bytes=limit)
+        return notices.failed(Subject(stored.key), error) if job is None else job.failed(error)
+
+    for job in reap(
+        database.connection,
+        pending_limit_s=settings.worker.worker_pending_limit_seconds,
+        notices=told,
+    ):
+        with correlated(job.correlation_id):
+            _log.warning("job.reaped", job_id=job.key, status=job.status, error_code=job.error_code)
+    _erase(database, settings)
+
+
+def _erase(database: Database, settings: Settings) -> None:
+    erased = erase_personal_data(database.connection, retention_days=settings.worker.retention_days)
+    if erased:
+        _log.info("personal_data.erased", jobs=erased)

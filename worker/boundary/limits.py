@@ -1,0 +1,19 @@
+"""What one file may cost; plain values, so that the child need not import the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, processor time in seconds, ``memory_mb`` on top of the child's own."""
+
+    max_bytes: int
+    max_expanded_bytes: int
+    max_entries: int
+    max_ratio: int
+    max_vertices: int
+    max_features: int
+    cpu_seconds: int
+    memory_mb: int

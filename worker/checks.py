@@ -1,0 +1,87 @@
+"""What the daemon asks its dependencies at the start: one clear line for what is missing."""
+
+from __future__ import annotations
+
+from worker.clients.backend import BackendClient
+from worker.clients.db import Database
+from worker.clients.notify import NotifyClient
+from worker.errors import EX_UNAVAILABLE, ConfigurationError, StartError, WorkerError
+from worker.logs import logger
+from worker.migrations import runner as migrations
+from worker.queue.sqs import RedrivePolicy, SqsQueue, make_sqs_client
+from worker.settings import AwsSettings, QueueSettings, Settings
+
+_log = logger(__name__)
+
+
+def client_problems(settings: Settings) -> tuple[str, ...]:
+    """What keeps a client from being made of its settings, one line each: asks nobody."""
+    problems: list[str] = []
+    for check in (
+        lambda: Database.check_settings(settings.database),
+        lambda: BackendClient(settings.backend).close(),
+        lambda: NotifyClient(settings.notify, settings.runtime),
+    ):
+        try:
+            check()
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    return tuple(problems)
+
+
+def check_database(database: Database) -> None:
+    """The database answers and is migrated; one ahead of this worker is only warned about.
+
+    Raises StartError ``database_unavailable`` or ``database_behind``.
+    """
+    try:
+        database.probe()
+        with database.connection() as connection:
+            current = migrations.current_of(connection)
+    except WorkerError as error:
+        raise _missing("database_unavailable", "The database cannot be reached.", error) from error
+    head = migrations.head()
+    if current == head:
+        return
+    if current is not None and current > head:
+        _log.warning("database.ahead", current=current, head=head)
+        return
+    raise StartError(
+        "database_behind",
+        "The database is not migrated: run 'worker db migrate'.",
+        exit_code=EX_UNAVAILABLE,
+        detail=f"at {current or 'nothing'}, needs {head}",
+    )
+
+
+def check_queue(queue: SqsQueue, settings: QueueSettings, aws: AwsSettings) -> RedrivePolicy:
+    """The queue is there; warns about a dead-letter queue that is missing or forgets too early.
+
+    Raises StartError ``queue_unavailable``.
+    """
+    try:
+        attributes = queue.attributes()
+    except WorkerError as error:
+        raise _missing("queue_unavailable", "The queue cannot be reached.", error) from error
+    redrive = attributes.redrive
+    if redrive.dead_letter_arn is None:
+        _log.warning("dlq.missing", queue=settings.sqs_queue_url)
+    elif settings.sqs_dlq_url:
+        _check_retention(attributes.retention_s, settings.sqs_dlq_url, aws)
+    return redrive
+
+
+def _check_retention(retention_s: int, dlq_url: str, aws: AwsSettings) -> None:
+    # A message keeps its age when it moves: a DLQ that keeps it no longer than the queue may
+    # delete it on arrival.
+    try:
+        dlq = SqsQueue(make_sqs_client(aws, 0), dlq_url).attributes()
+    except WorkerError as error:
+        _log.warning("dlq.missing", queue=dlq_url, error_code=error.code)
+        return
+    if dlq.retention_s <= retention_s:
+        _log.warning("dlq.retention", queue_s=retention_s, dlq_s=dlq.retention_s)
+
+
+def _missing(code: str, sentence: str, error: WorkerError) -> StartError:
+    return StartError(code, sentence, exit_code=EX_UNAVAILABLE, detail=str(error))

@@ -1,0 +1,41 @@
+"""What commands share: settings, a database and a console."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from worker import errors, logs
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.clients.db import Database
+
+
+def read_settings() -> Settings:
+    """The settings; from here on, logs go to standard error."""
+    settings = Settings.load()
+    logs.configure(settings.runtime, stream="stderr")
+    return settings
+
+
+def console() -> Console:
+    """Standard output; in a file or a pipe, where there is no width, tables stay unbroken."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database; raises ConfigurationError if none is configured."""
+    from worker.clients.db import Database
+
+    if settings.database.database_url is None and not settings.database.db_host:
+        raise errors.ConfigurationError(("DATABASE_URL is required",))
+    with Database.from_settings(settings, application_name="nrf-worker-cli") as database:
+        yield database

@@ -1,0 +1,317 @@
+"""Objects from S3: allow-listed buckets, limited size, the same object from start to end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from botocore import exceptions as botocore
+
+from worker.errors import (
+    BoundaryError,
+    ConfigurationFault,
+    MessageError,
+    MissingInput,
+    PermanentError,
+    ReferenceDataError,
+    TransientError,
+    WorkerError,
+)
+from worker.logs import redact
+from worker.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+_CONNECT_TIMEOUT_S = 5
+_READ_TIMEOUT_S = 30
+_TRIES = 3
+_CHUNK_BYTES = 1024 * 1024
+_MAX_KEY_BYTES = 1024
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
+_REPLACED = frozenset({"PreconditionFailed", "412"})
+# We are refused whatever we ask for: the account, the key or our clock.
+_REFUSED = frozenset(
+    {
+        "AccountProblem",
+        "AllAccessDisabled",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "NoSuchBucket",
+        "NotSignedUp",
+        "PermanentRedirect",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadedObject:
+    """A file of ours with the content of one S3 object; ``size`` in bytes."""
+
+    path: Path
+    size: int
+    etag: str
+    version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What a store's objects are to those who read its errors."""
+
+    file: str
+    bucket: str
+    missing_code: str
+    too_large: type[PermanentError]
+
+
+class ObjectStore:
+    """Reads objects of ``buckets``. Thread-safe; the client is made on first use."""
+
+    def __init__(
+        self,
+        settings: AwsSettings,
+        buckets: tuple[str, ...],
+        contents: _Contents,
+        *,
+        client: S3Client | None = None,
+    ) -> None:
+        self._settings = settings
+        self._buckets = buckets
+        self._contents = contents
+        self._given_client = client
+        self._last_readable: dict[str, str] = {}
+        self._last_denied: tuple[str, str] | None = None
+
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        directory: Path,
+        *,
+        max_bytes: int,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> DownloadedObject:
+        """Copy one object into a new file in ``directory``; nothing is left there on an error.
+
+        ``checkpoint`` is called for each part and may raise. Raises MessageError
+        ``bucket_not_allowed`` and ``s3_key_invalid``, PermanentError ``too_large``, TransientError
+        ``object_changed`` and ``s3_unavailable``, MissingInput (the code is the store's),
+        ConfigurationFault ``s3_access_denied``.
+        """
+        self._check_allowed(bucket, key)
+        with self._translated(bucket, key):
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            downloaded = self._stored(answer, directory, max_bytes, checkpoint)
+            try:
+                # One GET never mixes two objects; asked again, S3 says whether this one is still
+                # what the key stands for, or was overwritten or deleted meanwhile.
+                self._client.head_object(Bucket=bucket, Key=key, IfMatch=downloaded.etag)
+            except botocore.ClientError as error:
+                downloaded.path.unlink()
+                if _code(error) in _REPLACED | _MISSING:
+                    raise self._changed("it was replaced or deleted while it was read") from error
+                raise
+            except BaseException:
+                downloaded.path.unlink()
+                raise
+        self._last_readable[bucket] = key
+        return downloaded
+
+    def probe(self) -> None:
+        """Ask again for the object whose denial was a fault of ours.
+
+        Raises ConfigurationFault ``s3_access_denied`` as long as it stands; an object that is
+        missing by now is an answer too.
+        """
+        if self._last_denied is None:
+            return
+        bucket, key = self._last_denied
+        with suppress(MissingInput), self._translated(bucket, key):
+            self._client.head_object(Bucket=bucket, Key=key)
+        self._last_denied = None
+
+    @cached_property
+    def _client(self) -> S3Client:
+        if self._given_client is not None:
+            return self._given_client
+        from boto3.session import Session
+        from botocore.config import Config
+
+        endpoint = self._settings.aws_endpoint_url
+        # Emulators answer under one host name, so the bucket goes into the path there.
+        addressing: Literal["path", "auto"] = "path" if endpoint else "auto"
+        return Session().client(
+            "s3",
+            region_name=self._settings.aws_region,
+            endpoint_url=endpoint,
+            config=Config(
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                read_timeout=_READ_TIMEOUT_S,
+                retries={"mode": "standard", "total_max_attempts": _TRIES},
+                s3={"addressing_style": addressing},
+            ),
+        )
+
+    def _check_allowed(self, bucket: str, key: str) -> None:
+        if bucket not in self._buckets:
+            raise MessageError(
+                "bucket_not_allowed", "Files are read from the configured buckets only."
+            )
+        if not 0 < len(key.encode(errors="replace")) <= _MAX_KEY_BYTES:
+            raise MessageError("s3_key_invalid", "The S3 key is empty or longer than 1024 bytes.")
+
+    @contextmanager
+    def _translated(self, bucket: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except botocore.ClientError as error:
+            raise self._meaning(error, bucket, key) from error
+        except (botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
+            raise self._denied("no AWS credentials were found") from error
+        except (
+            botocore.ResponseStreamingError,
+            botocore.IncompleteReadError,
+            botocore.FlexibleChecksumError,
+        ) as error:
+            raise self._changed("it ended before its announced length or checksum") from error
+        except botocore.BotoCoreError as error:
+            raise self._unavailable(f"{type(error).__name__}: {error}") from error
+
+    def _meaning(self, error: botocore.ClientError, bucket: str, key: str) -> WorkerError:
+        code = _code(error)
+        status = _status(error)
+        if code in _REFUSED:
+            self._last_denied = (bucket, key)
+            return self._denied(f"{code} for bucket {bucket}")
+        if code in _MISSING or status == 404:
+            return self._not_found(f"{code} for bucket {bucket}")
+        # Expired credentials are replaced by the chain; the next try has fresh ones.
+        if status == 403 and not code.startswith("ExpiredToken"):
+            if self._only_this_key(error, bucket, key):
+                return self._not_found(f"{code} for this key of bucket {bucket}")
+            self._last_denied = (bucket, key)
+            return self._denied(f"{code} for bucket {bucket}")
+        return self._unavailable(f"{status} {code}")
+
+    def _only_this_key(self, error: botocore.ClientError, bucket: str, key: str) -> bool:
+        """Whether a 403 concerns one key, so that other jobs may go on.
+
+        S3 answers 403 instead of 404 for a missing key when we lack ``s3:ListBucket``, and
+        HeadBucket needs that same permission. So: if the bucket may be listed, only this object
+        is closed to us; if not, the last key that we could read is the proof that others can be.
+        A missing ``kms:Decrypt`` closes every object although the bucket can be listed.
+        """
+        if "kms:" in str(error):
+            return False
+        if self._answers(lambda: self._client.head_bucket(Bucket=bucket)):
+            return True
+        known = self._last_readable.get(bucket)
+        if known is None or known == key:
+            return False
+        return self._answers(lambda: self._client.head_object(Bucket=bucket, Key=known))
+
+    def _answers(self, call: Callable[[], object]) -> bool:
+        try:
+            call()
+        except botocore.ClientError as error:
+            if _status(error) >= 500:
+                raise self._unavailable(f"{_status(error)} {_code(error)}") from error
+            return False
+        return True
+
+    def _stored(
+        self,
+        answer: GetObjectOutputTypeDef,
+        directory: Path,
+        max_bytes: int,
+        checkpoint: Callable[[], None],
+    ) -> DownloadedObject:
+        announced = answer["ContentLength"]
+        if announced > max_bytes:
+            answer["Body"].close()
+            raise self._too_large(max_bytes)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix="object-", delete=False) as file:
+            path = Path(file.name)
+            try:
+                size = 0
+                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
+                    checkpoint()
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise self._too_large(max_bytes)
+                    file.write(chunk)
+                if size != announced:
+                    raise self._changed(f"{size} bytes came instead of {announced}")
+            except BaseException:
+                path.unlink()
+                raise
+        return DownloadedObject(path, size, answer["ETag"], answer.get("VersionId"))
+
+    def _not_found(self, detail: str) -> MissingInput:
+        return MissingInput(
+            self._contents.missing_code,
+            f"The {self._contents.file} is not in the {self._contents.bucket}.",
+            detail=detail,
+        )
+
+    def _changed(self, detail: str) -> TransientError:
+        return TransientError(
+            "object_changed",
+            f"The {self._contents.file} changed while it was read.",
+            detail=detail,
+        )
+
+    def _unavailable(self, detail: str) -> TransientError:
+        return TransientError(
+            "s3_unavailable",
+            f"The {self._contents.bucket} does not answer at the moment.",
+            detail=redact(detail),
+        )
+
+    def _denied(self, detail: str) -> ConfigurationFault:
+        return ConfigurationFault(
+            "s3_access_denied",
+            f"We may not read the {self._contents.bucket}.",
+            detail=redact(detail),
+        )
+
+    def _too_large(self, max_bytes: int) -> PermanentError:
+        return self._contents.too_large(
+            "too_large",
+            f"The file is larger than {max_bytes / 1024 / 1024:g} MB, which is the limit.",
+        )
+
+
+class BoundaryStore(ObjectStore):
+    """Reads what users have uploaded; MissingInput is ``boundary_not_found``."""
+
+    def __init__(self, settings: AwsSettings, *, client: S3Client | None = None) -> None:
+        contents = _Contents("boundary file", "upload bucket", "boundary_not_found", BoundaryError)
+        super().__init__(settings, settings.s3_input_bucket, contents, client=client)
+
+
+class ReferenceStore(ObjectStore):
+    """Reads what operators have put; MissingInput is ``reference_file_not_found``."""
+
+    def __init__(self, settings: AwsSettings, *, client: S3Client | None = None) -> None:
+        contents = _Contents(
+            "reference file", "reference bucket", "reference_file_not_found", ReferenceDataError
+        )
+        super().__init__(settings, settings.s3_reference_bucket, contents, client=client)
+
+
+def _code(error: botocore.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _status(error: botocore.ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,270 @@
+"""The poll loop: receive, hand to the runner, settle the message, stop. Knows no job.
+
+One pass of the loop is one poll. What is received is kept invisible until it is settled; at a
+stop, whatever has not been started is released at once.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from worker.errors import (
+    EX_OK,
+    EX_SOFTWARE,
+    EX_TEMPFAIL,
+    ConfigurationFault,
+    TransientError,
+    WorkerError,
+)
+from worker.jobs.courier import Round
+from worker.logs import correlated, logger
+from worker.progress import Phase, Progress
+from worker.queue.envelope import correlation_of
+from worker.queue.keeper import Hold, Keeper
+from worker.queue.sqs import Message, SqsQueue, StaleReceipt
+from worker.readiness import Gate
+from worker.settings import MAX_HOLD_S, Settings
+from worker.shutdown import StopSignal
+from worker.verdicts import RELEASE_AT_ONCE, Action, Verdict
+
+_log = logger(__name__)
+
+_MAX_POLL_BACKOFF_S = 30.0
+# A queue that is missing or denied is not waited for longer than this before /health says so.
+_QUEUE_FAULT_LIMIT_S = 300.0
+_DEPENDENCY_WAIT_S = 30
+# How often closed gates are asked again.
+_DEPENDENCY_POLL_S = 2.0
+_SETTLED = {
+    Action.DELETE: "message.deleted",
+    Action.RELEASE: "message.released",
+    Action.KEEP: "message.kept",
+}
+
+
+class Handles(Protocol):
+    """What a message is handed to; see ``worker.runner.Runner``."""
+
+    def handle(self, message: Message) -> Verdict: ...
+
+    def deliver_overdue(self) -> Round: ...
+
+
+class Consumer:
+    """Polls until it is told to stop or something that it cannot do without is gone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        queue: SqsQueue,
+        runner: Handles,
+        keeper: Keeper,
+        gate: Gate,
+        stop: StopSignal,
+        *,
+        report: Callable[[Progress], None],
+        health_alive: Callable[[], bool],
+        renew_visibility: Callable[[Message, int], None],
+        housekeeping: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._runner = runner
+        self._keeper = keeper
+        self._gate = gate
+        self._stop = stop
+        self._report = report
+        self._health_alive = health_alive
+        self._renew_visibility = renew_visibility
+        self._housekeeping = housekeeping
+        self._clock = clock
+        self._idle_limit_s = settings.health.health_idle_limit_seconds
+        self._failures = 0
+        self._jobs = 0
+        self._wedged = False
+        self._polling = False
+        self._housekeeping_at = 0.0
+
+    def run(self) -> int:
+        """The loop; returns the process's exit code."""
+        while True:
+            code = self._reason_to_end()
+            if code is not None:
+                return code
+            if not self._gate.is_open():
+                self._wait_for_dependencies()
+                continue
+            if not self._polling:
+                self._polling = True
+                _log.info("worker.polling")
+            self._poll()
+            if self._wedged:
+                _log.critical("worker.stopping", reason="work_abandoned")
+                return EX_OK if self._stop.requested else EX_SOFTWARE
+
+    def _reason_to_end(self) -> int | None:
+        if self._stop.requested:
+            _log.info("worker.stopping", reason="signal")
+            return EX_OK
+        if not self._keeper.alive:
+            _log.critical("worker.stopping", reason="keeper_dead")
+            return EX_SOFTWARE
+        if not self._health_alive():
+            _log.error("worker.stopping", reason="health_process_lost")
+            return EX_TEMPFAIL
+        worker = self._settings.worker
+        rss_mb = resident_mb()
+        if worker.worker_max_rss_mb is not None and rss_mb > worker.worker_max_rss_mb:
+            _log.warning("memory.recycle", rss_mb=round(rss_mb), limit_mb=worker.worker_max_rss_mb)
+            return EX_TEMPFAIL
+        if worker.worker_max_jobs is not None and self._jobs >= worker.worker_max_jobs:
+            _log.info("worker.stopping", reason="job_limit", jobs=self._jobs)
+            return EX_TEMPFAIL
+        return None
+
+    def _poll(self) -> None:
+        messages = self._receive()
+        if not messages:
+            if not self._failures:
+                self._when_idle()
+            return
+        holds = {message.message_id: self._hold(message) for message in messages}
+        for message in messages:
+            self._keeper.drop(holds.pop(message.message_id))
+            with correlated(correlation_of(message)):
+                if not self._may_start(message):
+                    self._settle(message, RELEASE_AT_ONCE)
+                else:
+                    self._process(message)
+
+    def _may_start(self, message: Message) -> bool:
+        if self._stop.requested or self._wedged or self._gate.faulty:
+            return False
+        return not self._held_too_long(message)
+
+    def _held_too_long(self, message: Message) -> bool:
+        return self._clock() - message.received_monotonic >= MAX_HOLD_S
+
+    def _receive(self) -> tuple[Message, ...]:
+        queue = self._settings.queue
+        wait_s = queue.sqs_wait_time_seconds
+        if self._failures == 0:
+            limit_s = wait_s + self._settings.health.health_poll_margin_seconds
+            self._report(Progress(Phase.POLLING, limit_s))
+        try:
+            messages = self._queue.receive(
+                max_messages=queue.sqs_max_messages,
+                wait_s=wait_s,
+                visibility_s=queue.sqs_visibility_timeout,
+            )
+        except (TransientError, ConfigurationFault) as error:
+            self._after_failed_poll(error)
+            return ()
+        if self._failures:
+            _log.info("queue.reachable", failures=self._failures)
+            self._failures = 0
+        self._report(Progress(Phase.WAITING, self._idle_limit_s, polled=True))
+        return messages
+
+    def _after_failed_poll(self, error: WorkerError) -> None:
+        self._failures += 1
+        wait_s = min(2.0 ** min(self._failures, 8), _MAX_POLL_BACKOFF_S)
+        wait_s *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
+        _log.error(
+            "queue.unreachable",
+            error_code=error.code,
+            error_detail=error.detail,
+            failures=self._failures,
+            wait_s=round(wait_s, 1),
+        )
+        # Reported once: without a poll that works, /health turns bad when this limit has passed.
+        if self._failures == 1:
+            self._report(Progress(Phase.WAITING, _QUEUE_FAULT_LIMIT_S))
+        self._stop.wait(wait_s)
+
+    def _process(self, message: Message) -> None:
+        try:
+            verdict = self._runner.handle(message)
+        except TransientError as error:
+            _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
+            verdict = Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S)
+        self._jobs += 1
+        self._wedged = self._wedged or verdict.wedged
+        if verdict.fault is not None:
+            self._gate.close(verdict.fault)
+        self._settle(message, verdict)
+
+    def _settle(self, message: Message, verdict: Verdict) -> None:
+        try:
+            match verdict.action:
+                case Action.DELETE:
+                    self._queue.delete(message)
+                case Action.RELEASE:
+                    self._queue.set_visibility(message, math.ceil(verdict.delay_s))
+                case Action.KEEP:
+                    pass
+        except StaleReceipt as error:
+            _log.warning("message.stale", message_id=message.message_id, error_code=error.code)
+        except (TransientError, ConfigurationFault) as error:
+            # It comes back when its visibility ends; the ledger then knows what was done.
+            _log.error(
+                "message.unsettled",
+                message_id=message.message_id,
+                action=verdict.action,
+                error_code=error.code,
+                error_detail=error.detail,
+            )
+        else:
+            _log.info(
+                _SETTLED[verdict.action],
+                message_id=message.message_id,
+                delay_s=math.ceil(verdict.delay_s),
+            )
+
+    def _when_idle(self) -> None:
+        if self._stop.requested or time.monotonic() < self._housekeeping_at:
+            return
+        self._housekeeping_at = (
+            time.monotonic() + self._settings.worker.worker_sweep_interval_seconds
+        )
+        try:
+            # First, since it may leave notices to deliver.
+            self._housekeeping()
+            swept = self._runner.deliver_overdue()
+        except TransientError as error:
+            _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
+            return
+        if swept.fault is not None:
+            self._gate.close(swept.fault)
+
+    def _wait_for_dependencies(self) -> None:
+        self._report(Progress(Phase.WAITING, self._idle_limit_s))
+        self._stop.wait(_DEPENDENCY_POLL_S)
+
+    def _hold(self, message: Message) -> Hold:
+        def renew() -> bool:
+            if self._held_too_long(message):
+                return False
+            self._renew_visibility(message, self._settings.queue.sqs_visibility_timeout)
+            return True
+
+        return self._keeper.hold(
+            message.message_id,
+            (renew,),
+            give_up_after_s=self._settings.queue.sqs_visibility_timeout,
+            on_lost=lambda: None,
+        )
+
+
+def resident_mb() -> float:
+    """The process's highest resident memory so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024

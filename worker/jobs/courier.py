@@ -1,0 +1,181 @@
+"""Makes deliveries: claims each from the outbox, hands it to its client, records how it ended.
+
+Independent of SQS: the runner uses it right after a job, and an idle worker sweeps with it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from worker.errors import (
+    ConfigurationFault,
+    DependencyDown,
+    Interrupted,
+    PermanentError,
+    TransientError,
+    WorkerError,
+)
+from worker.jobs.deliveries import DeliveryReceipt
+from worker.ledger.models import Delivery, NewDelivery
+from worker.ledger.outbox import ClaimedDelivery, Outbox
+from worker.logs import correlated, logger
+
+_log = logger(__name__)
+
+_MAX_BACKOFF_S = 3600.0
+_SWEEP_LIMIT = 20
+
+
+def backoff_s(attempt: int, base_s: float) -> float:
+    """Seconds before try ``attempt`` + 1: base · 4ⁿ ± 20 %, an hour at most."""
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, protects nothing
+    return min(base_s * 4.0 ** max(attempt - 1, 0), _MAX_BACKOFF_S) * jitter
+
+
+class Delivers(Protocol):
+    """What sends a delivery; see ``worker.jobs.deliveries.Deliverer``."""
+
+    def deliver(
+        self, kind: str, payload: Mapping[str, object], *, reference: str, attempts: int
+    ) -> DeliveryReceipt: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of the deliveries that were tried.
+
+    ``pending``: how many of the job's deliveries are still to be made (0 after a sweep).
+    ``rejected``: a required delivery was refused for good. ``fault``: we were refused as a client.
+    ``wait_s``: the longest wait that a postponed delivery asks for.
+    """
+
+    made: int = 0
+    pending: int = 0
+    rejected: WorkerError | None = None
+    fault: ConfigurationFault | None = None
+    wait_s: float = 0.0
+
+
+RejectionNotices = Callable[[Delivery, WorkerError], tuple[NewDelivery, ...]]
+
+
+class Courier:
+    """Delivers what the outbox holds; ``on_progress`` is called before each delivery."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliverer: Delivers,
+        *,
+        backoff_base_s: float,
+        notices: RejectionNotices,
+        on_progress: Callable[[str], None],
+    ) -> None:
+        self._outbox = outbox
+        self._deliverer = deliverer
+        self._backoff_base_s = backoff_base_s
+        self._notices = notices
+        self._on_progress = on_progress
+
+    def deliver_job(self, job_id: int, checkpoint: Callable[[], None]) -> Round:
+        """Make every pending delivery of one job, due or not; stops at one that has to wait.
+
+        ``checkpoint`` is called before each delivery and may raise Interrupted.
+        """
+        done = self._deliver(job_id, checkpoint, limit=None)
+        return replace(done, pending=self._outbox.pending(job_id))
+
+    def sweep(self, checkpoint: Callable[[], None]) -> Round:
+        """Make deliveries of any job that are due: left over by crashes and by failed tries."""
+        return self._deliver(None, checkpoint, limit=_SWEEP_LIMIT)
+
+    def _deliver(
+        self, job_id: int | None, checkpoint: Callable[[], None], limit: int | None
+    ) -> Round:
+        total = Round()
+        tried: set[int] = set()
+        while limit is None or len(tried) < limit:
+            checkpoint()
+            claimed = self._outbox.claim_next(job_id=job_id, skip=tried)
+            if claimed is None:
+                return total
+            tried.add(claimed.delivery.id)
+            self._on_progress(claimed.delivery.job_key)
+            with correlated(claimed.delivery.correlation_id):
+                total = self._merge(total, self._attempt(claimed))
+            waits = limit is not None and total.wait_s > 0
+            if total.fault is not None or waits:
+                # A sweep leaves the others alone while one of them has to wait.
+                return total
+        return total
+
+    def _attempt(self, claimed: ClaimedDelivery) -> Round:
+        delivery = claimed.delivery
+        fields = {
+            "job_id": delivery.job_key,
+            "delivery": delivery.slot,
+            "kind": delivery.kind,
+            "reference": delivery.reference,
+            "attempt": delivery.attempts,
+        }
+        try:
+            receipt = self._deliverer.deliver(
+                delivery.kind,
+                delivery.payload,
+                reference=delivery.reference,
+                attempts=delivery.attempts,
+            )
+        except Interrupted:
+            raise
+        except PermanentError as error:
+            _log.error("delivery.rejected", **fields, **_describe(error))
+            return self._rejected(claimed, error)
+        except ConfigurationFault as fault:
+            _log.error("delivery.refused", **fields, **_describe(fault))
+            # Due at once: polling pauses, and this delivery is what asks whether it may go on.
+            self._outbox.postponed(claimed, fault, 0)
+            return Round(fault=fault)
+        except DependencyDown:
+            raise
+        except TransientError as error:
+            wait_s = error.retry_after_s or backoff_s(delivery.attempts, self._backoff_base_s)
+            _log.warning("delivery.postponed", **fields, **_describe(error), wait_s=round(wait_s))
+            self._outbox.postponed(claimed, error, wait_s)
+            return Round(wait_s=wait_s)
+        except Exception as error:  # noqa: BLE001 - one delivery never ends the loop
+            _log.exception("delivery.crashed", **fields)
+            unexpected = TransientError(
+                "internal_error", "The delivery failed unexpectedly.", detail=type(error).__name__
+            )
+            wait_s = backoff_s(delivery.attempts, self._backoff_base_s)
+            self._outbox.postponed(claimed, unexpected, wait_s)
+            return Round(wait_s=wait_s)
+        self._outbox.delivered(
+            claimed, {"outcome": receipt.outcome, "detail": receipt.detail, "id": receipt.remote_id}
+        )
+        _log.info("delivery.made", **fields, outcome=receipt.outcome)
+        return Round(made=1)
+
+    def _rejected(self, claimed: ClaimedDelivery, error: PermanentError) -> Round:
+        delivery = claimed.delivery
+        if not delivery.required:
+            self._outbox.rejected(claimed, error)
+            return Round()
+        self._outbox.rejected(claimed, error, self._notices(delivery, error))
+        return Round(rejected=error)
+
+    @staticmethod
+    def _merge(total: Round, one: Round) -> Round:
+        return Round(
+            made=total.made + one.made,
+            rejected=one.rejected or total.rejected,
+            fault=one.fault or total.fault,
+            wait_s=max(total.wait_s, one.wait_s),
+        )
+
+
+def _describe(error: WorkerError) -> dict[str, str]:
+    return {"error_code": error.code, "error_detail": error.detail}

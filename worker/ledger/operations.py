@@ -1,0 +1,143 @@
+"""What operators do to jobs: cancel, open again, and settle the messages that brought them.
+
+Each is one short transaction and is kept with the job, so that its story tells who did what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from worker.errors import CommandRefused
+from worker.ledger.ledger import Connect, remember_message, reopen
+from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
+from worker.logs import redact
+from worker.sqlfiles import statement
+
+
+class Operations:
+    """The ledger as operators use it; ``made_by`` is who does."""
+
+    def __init__(self, connect: Connect, *, made_by: str) -> None:
+        self._connect = connect
+        self._made_by = made_by
+
+    def job(self, key: str) -> StoredJob:
+        """The job of this key; raises CommandRefused ``job_not_found``."""
+        with self._connect() as connection:
+            cursor = connection.cursor(row_factory=class_row(StoredJob))
+            job = cursor.execute(statement(__package__, "stored_job"), {"key": key}).fetchone()
+        if job is None:
+            raise CommandRefused("job_not_found", f"The ledger knows no job {key}.")
+        return job
+
+    def jobs_of(self, message_ids: Collection[str]) -> Mapping[str, MessageJob]:
+        """The jobs of these messages, by message id; those that the ledger never saw are left out.
+
+        An unreadable message has an entry of its own, of type UNREADABLE.
+        """
+        with self._connect() as connection:
+            cursor = connection.cursor(row_factory=class_row(MessageJob))
+            cursor.execute(
+                statement(__package__, "jobs_of_messages"), {"message_ids": list(message_ids)}
+            )
+            return {job.message_id: job for job in cursor}
+
+    def cancel(self, job: StoredJob, note: str | None) -> None:
+        """CANCELLED, for good: a running attempt is closed under its worker.
+
+        Raises CommandRefused ``job_finished`` if the job has ended.
+        """
+        with self._connect() as connection:
+            status = _locked(connection, job.id)
+            row = connection.execute(
+                statement(__package__, "cancel_job"), {"job_id": job.id}
+            ).fetchone()
+            if row is None:
+                raise CommandRefused("job_finished", f"Job {job.key} has ended: it is {status}.")
+            self._note(connection, "cancel", job_id=job.id, note=note)
+
+    def retry(self, job: StoredJob) -> JobStatus:
+        """Open a failed job again; returns its status now.
+
+        SUCCEEDED if its result is stored: then only its deliveries are made again. An open job
+        stays as it is. Raises CommandRefused ``job_finished`` if it succeeded or was cancelled.
+        """
+        with self._connect() as connection:
+            status = _locked(connection, job.id)
+            if status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED):
+                raise CommandRefused("job_finished", f"Job {job.key} has ended: it is {status}.")
+            again = reopen(connection, job.id)
+            self._note(connection, "retry", job_id=job.id)
+        return status if again is None else JobStatus(again.status)
+
+    def reopen(self, job: MessageJob) -> bool:
+        """Open a failed job again for a message that is about to be redriven.
+
+        False if there is nothing to open: it is open or has ended well, or it is the entry of an
+        unreadable message, which keeps its verdict while the message gets a new one.
+        """
+        if job.type == UNREADABLE:
+            return False
+        with self._connect() as connection:
+            return reopen(connection, job.id) is not None
+
+    def redriven(self, job: MessageJob | None, message_id: str, new_id: str) -> None:
+        """Record that a dead letter went back under a new id.
+
+        The job knows the new id from here on, so that only this redrive has reopened it.
+        """
+        with self._connect() as connection:
+            if job is not None and job.type != UNREADABLE:
+                remember_message(connection, new_id, job.id)
+            self._note(
+                connection,
+                "redrive",
+                job_id=job.id if job else None,
+                message_id=message_id,
+                note=f"as {new_id}",
+            )
+
+    def sent(self, job: StoredJob, message_id: str) -> None:
+        """Record that a job that was opened again has got a new message."""
+        with self._connect() as connection:
+            remember_message(connection, message_id, job.id)
+
+    def dropped(self, job: MessageJob | None, message_id: str, reason: str) -> None:
+        """Record why a dead letter is thrown away."""
+        with self._connect() as connection:
+            self._note(
+                connection,
+                "drop",
+                job_id=job.id if job else None,
+                message_id=message_id,
+                note=reason,
+            )
+
+    def _note(
+        self,
+        connection: Connection,
+        action: str,
+        *,
+        job_id: int | None,
+        message_id: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        connection.execute(
+            statement(__package__, "intervene"),
+            {
+                "job_id": job_id,
+                "message_id": message_id,
+                "action": action,
+                "note": None if note is None else redact(note),
+                "made_by": self._made_by,
+            },
+        )
+
+
+def _locked(connection: Connection, job_id: int) -> JobStatus:
+    row = connection.execute(statement(__package__, "lock_job"), {"job_id": job_id}).fetchone()
+    assert row is not None
+    return JobStatus(row[0])

@@ -1,0 +1,123 @@
+"""Deliveries: stored with the outcome of a job, claimed, made, and recorded one at a time.
+
+A delivery is claimed for a limited time so that two workers never make it at once; a crash between
+sending and recording leaves it claimed, then due again with ``attempts`` > 1, which tells the
+client to ask the other side by reference before it sends again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from worker.errors import WorkerError
+from worker.ledger.ledger import REJECTION, Connect, add_deliveries, error_fields
+from worker.ledger.models import Delivery, JobIdentity, JsonObject, NewDelivery
+from worker.logs import redact
+from worker.sqlfiles import statement
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery and the token under which this worker may settle it."""
+
+    delivery: Delivery
+    token: UUID
+
+
+class Outbox:
+    """The delivery table. ``connect`` gives a connection whose block is one transaction."""
+
+    def __init__(self, connect: Connect, *, claim_s: float) -> None:
+        self._connect = connect
+        self._claim_s = claim_s
+
+    def claim_next(
+        self, *, job_id: int | None = None, skip: Collection[int] = ()
+    ) -> ClaimedDelivery | None:
+        """The next delivery to make, of one job (due or not) or of any (due ones only)."""
+        token = uuid4()
+        with self._connect() as connection:
+            cursor = connection.cursor(row_factory=class_row(Delivery))
+            delivery = cursor.execute(
+                statement(__package__, "claim_delivery"),
+                {"job_id": job_id, "skip": list(skip), "token": token, "lease_s": self._claim_s},
+            ).fetchone()
+        return None if delivery is None else ClaimedDelivery(delivery, token)
+
+    def delivered(self, claimed: ClaimedDelivery, response: JsonObject) -> None:
+        """It reached the other side."""
+        self._settle(claimed, "DELIVERED", 0, None, response)
+
+    def postponed(self, claimed: ClaimedDelivery, error: WorkerError, wait_s: float) -> None:
+        """It did not, but may after ``wait_s`` seconds."""
+        self._settle(claimed, "PENDING", wait_s, error, None)
+
+    def rejected(
+        self, claimed: ClaimedDelivery, error: WorkerError, notices: Sequence[NewDelivery] = ()
+    ) -> None:
+        """The other side refused it for good.
+
+        Without a required delivery the job has FAILED, and ``notices`` say so; its result stays,
+        so that a redrive delivers it again instead of computing it again. All of it is one
+        transaction, and none of it happens once somebody else has claimed the delivery.
+        """
+        with self._connect() as connection:
+            if not self._settle_in(connection, claimed, "REJECTED", 0, error, None):
+                return
+            if claimed.delivery.required:
+                cursor = connection.cursor(row_factory=class_row(JobIdentity))
+                job = cursor.execute(
+                    statement(__package__, "reject_job"),
+                    {"job_id": claimed.delivery.job_id, **error_fields(error)},
+                ).fetchone()
+                if job is not None:
+                    add_deliveries(connection, job, notices, REJECTION)
+
+    def pending(self, job_id: int) -> int:
+        """How many deliveries of the job are still to be made."""
+        with self._connect() as connection:
+            row = connection.execute(
+                statement(__package__, "pending_deliveries"), {"job_id": job_id}
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _settle(
+        self,
+        claimed: ClaimedDelivery,
+        status: str,
+        wait_s: float,
+        error: WorkerError | None,
+        response: JsonObject | None,
+    ) -> None:
+        with self._connect() as connection:
+            self._settle_in(connection, claimed, status, wait_s, error, response)
+
+    @staticmethod
+    def _settle_in(
+        connection: Connection,
+        claimed: ClaimedDelivery,
+        status: str,
+        wait_s: float,
+        error: WorkerError | None,
+        response: JsonObject | None,
+    ) -> bool:
+        """Whether the claim was still ours; if not, nothing was written."""
+        row = connection.execute(
+            statement(__package__, "settle_delivery"),
+            {
+                "id": claimed.delivery.id,
+                "token": claimed.token,
+                "status": status,
+                "wait_s": wait_s,
+                "error_code": error.code if error else None,
+                "error_detail": redact(str(error)) if error else None,
+                "response": None if response is None else Jsonb(response),
+            },
+        ).fetchone()
+        return row is not None

@@ -1,0 +1,148 @@
+"""The dead-letter queue: look through it, put messages back on their queue, throw them away.
+
+A dead-letter queue has no redrive policy of its own, so that looking costs nothing. What was
+looked at is hidden from other operators until ``DeadLetterQueue.browse`` gives it back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.errors import WorkerError
+from worker.logs import logger
+from worker.queue.sqs import Message, SqsQueue, read_message, translated, tries
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+    from types_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        MessageAttributeValueOutputTypeDef,
+        MessageAttributeValueTypeDef,
+    )
+
+_log = logger(__name__)
+
+# A page of ten is worked through in seconds; a command that is killed hides it no longer than this.
+_HIDDEN_S = 60
+_PAGE = 10
+# A long poll asks every server of the queue; a short one may miss messages that are there.
+_WAIT_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message of the dead-letter queue with everything that has to go along with it."""
+
+    message: Message
+    attributes: Mapping[str, MessageAttributeValueTypeDef]
+
+    @property
+    def message_id(self) -> str:
+        return self.message.message_id
+
+
+class DeadLetterQueue:
+    """A queue's dead letters; methods raise TransientError, ConfigurationFault or StaleReceipt."""
+
+    def __init__(self, client: SQSClient, dlq_url: str, queue_url: str) -> None:
+        self._client = client
+        self._url = dlq_url
+        self._queue_url = queue_url
+        self._queue = SqsQueue(client, dlq_url)
+        self._deleted: set[str] = set()
+
+    @contextmanager
+    def browse(self) -> Iterator[Iterator[DeadLetter]]:
+        """The letters, each once, as pages of them arrive; the block's end gives them back.
+
+        A letter stays hidden for a minute from its receipt, so act on it before asking for the
+        next. One that somebody else is looking at is not seen.
+        """
+        seen: dict[str, DeadLetter] = {}
+        try:
+            yield self._letters(seen)
+        finally:
+            self._give_back(seen.values())
+
+    def send_back(self, letter: DeadLetter) -> str:
+        """Put the letter on its queue with its body and attributes; returns its new message id.
+
+        It stays here too, until ``delete``. Tried once: a repeated send could put it there twice.
+        """
+        with translated():
+            answer = self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=letter.message.body,
+                MessageAttributes=letter.attributes,
+            )
+        return answer["MessageId"]
+
+    def delete(self, letter: DeadLetter) -> None:
+        """Take the letter off the dead-letter queue for good."""
+        self._queue.delete(letter.message)
+        self._deleted.add(letter.message_id)
+
+    def _letters(self, seen: dict[str, DeadLetter]) -> Iterator[DeadLetter]:
+        while True:
+            page = self._page()
+            # What has come back into sight was here before: everybody has been seen.
+            fresh = [letter for letter in page if letter.message_id not in seen]
+            seen.update((letter.message_id, letter) for letter in page)
+            if not fresh:
+                return
+            yield from fresh
+
+    def _page(self) -> list[DeadLetter]:
+        for attempt in tries():
+            with attempt, translated():
+                answer = self._client.receive_message(
+                    QueueUrl=self._url,
+                    MaxNumberOfMessages=_PAGE,
+                    WaitTimeSeconds=_WAIT_S,
+                    VisibilityTimeout=_HIDDEN_S,
+                    MessageAttributeNames=["All"],
+                    MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                )
+        now = time.monotonic()
+        return [
+            DeadLetter(read_message(raw, now), _attributes(raw.get("MessageAttributes", {})))
+            for raw in answer.get("Messages", ())
+        ]
+
+    def _give_back(self, letters: Iterable[DeadLetter]) -> None:
+        ours = [letter for letter in letters if letter.message_id not in self._deleted]
+        for start in range(0, len(ours), _PAGE):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {
+                    "Id": str(number),
+                    "ReceiptHandle": letter.message.receipt_handle,
+                    "VisibilityTimeout": 0,
+                }
+                for number, letter in enumerate(ours[start : start + _PAGE])
+            ]
+            try:
+                with translated():
+                    self._client.change_message_visibility_batch(
+                        QueueUrl=self._url, Entries=entries
+                    )
+            except WorkerError as error:
+                # They come back into sight by themselves.
+                _log.warning("dlq.not_given_back", error_code=error.code, letters=len(entries))
+
+
+def _attributes(
+    raw: Mapping[str, MessageAttributeValueOutputTypeDef],
+) -> dict[str, MessageAttributeValueTypeDef]:
+    """The attributes as SendMessage takes them: of both kinds of value, the one that is set."""
+    attributes: dict[str, MessageAttributeValueTypeDef] = {}
+    for name, value in raw.items():
+        attributes[name] = {"DataType": value["DataType"]}
+        if "BinaryValue" in value:
+            attributes[name]["BinaryValue"] = value["BinaryValue"]
+        else:
+            attributes[name]["StringValue"] = value.get("StringValue", "")
+    return attributes

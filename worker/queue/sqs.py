@@ -1,0 +1,297 @@
+"""Typed SQS calls: what the worker asks of its queue, and what the answers mean to it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import stamina
+from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
+
+from worker.errors import ConfigurationFault, TransientError, WorkerError
+from worker.settings import MAX_VISIBILITY_S, AwsSettings
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+    from types_boto3_sqs.type_defs import MessageTypeDef
+
+# SQS answers a long poll when its wait ends; the poll has to be over within wait + 10 s.
+_READ_MARGIN_S = 9
+_CONNECT_TIMEOUT_S = 5
+# The 12 hours start when SQS hands the message out, a little before we have it.
+_RECEIPT_SLACK_S = 5
+
+_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist", "QueueDeletedRecently"})
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "KmsAccessDenied",
+        "KmsDisabled",
+        "KmsNotFound",
+        "KmsOptInRequired",
+        "MissingAuthenticationToken",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+# OverLimit and throttling come as 400 or 403; expired credentials are replaced by the chain.
+_BUSY = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "KmsThrottled",
+        "OverLimit",
+        "RequestExpired",
+        "RequestThrottled",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_STALE = frozenset({"MessageNotInflight", "ReceiptHandleIsInvalid"})
+
+
+class StaleReceipt(WorkerError):
+    """The receipt handle no longer owns the message: someone else has it, or it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One receive of one message; ``received_monotonic`` is on this process's monotonic clock."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    receive_count: int
+    sent_at: datetime | None
+    correlation_attribute: str | None
+    received_monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class RedrivePolicy:
+    """After how many receives SQS moves a message to which queue; None where nothing is set."""
+
+    max_receive_count: int | None
+    dead_letter_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAttributes:
+    """A queue as SQS describes it; the counts are approximate, times in seconds."""
+
+    arn: str
+    visible: int
+    in_flight: int
+    delayed: int
+    visibility_timeout_s: int
+    retention_s: int
+    redrive: RedrivePolicy
+
+
+def make_sqs_client(aws: AwsSettings, wait_s: int) -> SQSClient:
+    """A client whose calls end ``wait_s`` + 9 seconds after SQS has gone silent.
+
+    botocore does not retry: a poll repeated inside a call would outlast its limit, and the calls
+    that settle a message are tried again by ``SqsQueue``. Give the keeper a client of its own
+    with ``wait_s=0``, so that a renewal does not hang as long as a poll may.
+    """
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "sqs",
+        region_name=aws.aws_region,
+        endpoint_url=aws.aws_endpoint_url,
+        config=Config(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=wait_s + _READ_MARGIN_S,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            tcp_keepalive=True,
+        ),
+    )
+
+
+class SqsQueue:
+    """One queue; every method raises TransientError, ConfigurationFault or StaleReceipt."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        self._client = client
+        self._url = queue_url
+        self._redrive: RedrivePolicy | None = None
+
+    def receive(self, *, max_messages: int, wait_s: int, visibility_s: int) -> tuple[Message, ...]:
+        """Long-poll once, for ``wait_s`` seconds at the most; never repeated by itself."""
+        with translated():
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=max_messages,
+                WaitTimeSeconds=wait_s,
+                VisibilityTimeout=visibility_s,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=[
+                    "ApproximateReceiveCount",
+                    "SentTimestamp",
+                ],
+            )
+        received = time.monotonic()
+        return tuple(read_message(raw, received) for raw in answer.get("Messages", ()))
+
+    def send(self, body: str, correlation_id: str) -> str:
+        """Put a new message on the queue, in one try; returns its message id."""
+        with translated():
+            answer = self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                MessageAttributes={
+                    "CorrelationId": {"DataType": "String", "StringValue": correlation_id}
+                },
+            )
+        return answer["MessageId"]
+
+    def delete(self, message: Message) -> None:
+        """Take the message off the queue for good; three tries."""
+        for attempt in tries():
+            with attempt, translated():
+                self._client.delete_message(
+                    QueueUrl=self._url, ReceiptHandle=message.receipt_handle
+                )
+
+    def set_visibility(self, message: Message, seconds: int) -> None:
+        """Hide the message for ``seconds`` from now, 0 to release it; three tries.
+
+        Cut to what SQS still allows: 12 hours from the receipt, whatever the extensions.
+        """
+        age = time.monotonic() - message.received_monotonic
+        allowed = MAX_VISIBILITY_S - math.ceil(age) - _RECEIPT_SLACK_S
+        for attempt in tries():
+            with attempt, translated():
+                self._client.change_message_visibility(
+                    QueueUrl=self._url,
+                    ReceiptHandle=message.receipt_handle,
+                    VisibilityTimeout=max(0, min(seconds, allowed)),
+                )
+
+    def redrive_policy(self) -> RedrivePolicy:
+        """The queue's redrive policy, read once for the life of this object."""
+        if self._redrive is None:
+            self._redrive = self.attributes().redrive
+        return self._redrive
+
+    def attributes(self) -> QueueAttributes:
+        """The queue as it is now; also the way to find out whether it is there at all."""
+        with translated():
+            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])
+        raw = answer["Attributes"]
+        return QueueAttributes(
+            arn=raw["QueueArn"],
+            visible=int(raw["ApproximateNumberOfMessages"]),
+            in_flight=int(raw["ApproximateNumberOfMessagesNotVisible"]),
+            delayed=int(raw["ApproximateNumberOfMessagesDelayed"]),
+            visibility_timeout_s=int(raw["VisibilityTimeout"]),
+            retention_s=int(raw["MessageRetentionPeriod"]),
+            redrive=_redrive(raw.get("RedrivePolicy")),
+        )
+
+
+def tries() -> Iterable[stamina.Attempt]:
+    """Three tries of a call that is safe to repeat."""
+    # A silent queue costs one time-out, not three: after 5 s there is no further try.
+    return stamina.retry_context(
+        on=TransientError,
+        attempts=3,
+        timeout=5,
+        wait_initial=0.1,
+        wait_max=1,
+        wait_jitter=0.1,
+    )
+
+
+def read_message(raw: MessageTypeDef, received_monotonic: float) -> Message:
+    """A message as ReceiveMessage answers it."""
+    system = raw["Attributes"]
+    sent = system.get("SentTimestamp")
+    correlation = raw.get("MessageAttributes", {}).get("CorrelationId")
+    return Message(
+        message_id=raw["MessageId"],
+        receipt_handle=raw["ReceiptHandle"],
+        body=raw["Body"],
+        receive_count=int(system["ApproximateReceiveCount"]),
+        sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
+        correlation_attribute=correlation.get("StringValue") if correlation else None,
+        received_monotonic=received_monotonic,
+    )
+
+
+def _redrive(text: str | None) -> RedrivePolicy:
+    policy: Mapping[str, str | int] = json.loads(text) if text else {}
+    count = policy.get("maxReceiveCount")
+    arn = policy.get("deadLetterTargetArn")
+    return RedrivePolicy(
+        max_receive_count=int(count) if count is not None else None,
+        dead_letter_arn=str(arn) if arn is not None else None,
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """botocore's errors as ours; what is neither is a fault of the program and passes."""
+    try:
+        yield
+    except botocore.ClientError as error:
+        raise _translate(error) from error
+    except (botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
+        raise _denied(str(error)) from error
+    except (
+        botocore.ConnectionError,
+        botocore.HTTPClientError,
+        botocore.CredentialRetrievalError,
+        ResponseParserError,
+    ) as error:
+        raise _unavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _translate(error: botocore.ClientError) -> WorkerError:
+    details = error.response.get("Error", {})
+    # Codes of the older query protocol are still sent: AWS.SimpleQueueService.NonExistentQueue.
+    code = details.get("Code", "").rpartition(".")[2].rpartition("#")[2]
+    text = details.get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    detail = f"{error.operation_name}: {code}: {text}"
+    # Expired handles and the 12-hour limit are both told as a bad parameter value.
+    expired = code == "InvalidParameterValue" and (
+        "ReceiptHandle" in text or "beyond the limit" in text
+    )
+    if code in _STALE or expired:
+        return StaleReceipt(
+            "receipt_stale",
+            "The message is no longer held by this receive.",
+            detail=detail,
+        )
+    if code in _BUSY or status >= 500 or status == 429:
+        return _unavailable(detail)
+    if code in _MISSING:
+        return ConfigurationFault("queue_missing", "The queue does not exist.", detail=detail)
+    if code in _DENIED:
+        return _denied(detail)
+    return ConfigurationFault("queue_refused", "The queue refused the request.", detail=detail)
+
+
+def _unavailable(detail: str) -> TransientError:
+    return TransientError("queue_unavailable", "The queue does not answer.", detail=detail)
+
+
+def _denied(detail: str) -> ConfigurationFault:
+    return ConfigurationFault(
+        "queue_access_denied", "The worker may not use the queue.", detail=detail
+    )

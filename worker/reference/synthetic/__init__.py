@@ -1,0 +1,1 @@
+"""Synthetic reference data: invented places whose layers fit together as real ones do."""

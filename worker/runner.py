@@ -1,0 +1,341 @@
+"""One message: read, claim, run, store, deliver; and the verdict: delete, release or keep.
+
+Read ``handle`` from top to bottom to see what becomes of a message. Nothing here touches SQS but
+the renewal of visibility while the job runs: the consumer carries the verdict out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from worker import failures
+from worker.errors import (
+    ConfigurationFault,
+    DependencyDown,
+    MessageError,
+    PayloadMismatch,
+    PermanentError,
+    TransientError,
+    WorkerError,
+)
+from worker.execution import Execution
+from worker.jobs.context import Stopped, StopReason
+from worker.jobs.courier import Round, backoff_s
+from worker.jobs.registry import Job, Registry
+from worker.jobs.stored import unreadable_job
+from worker.jobs.supervision import Abandoned
+from worker.ledger.ledger import Connect, LeaseLost, Ledger
+from worker.ledger.models import (
+    Busy,
+    Claim,
+    ClaimAnswer,
+    Finished,
+    JobStatus,
+    Mismatch,
+    NewDelivery,
+    NewJob,
+    Poisoned,
+)
+from worker.logs import adopt_correlation_id, logger
+from worker.queue.envelope import open_envelope
+from worker.queue.sqs import Message
+from worker.reference.versions import ReferenceVersions, active_versions
+from worker.settings import VISIBILITY_MARGIN_S, Settings
+from worker.verdicts import DELETE, KEEP, RELEASE_AT_ONCE, Action, Verdict
+
+_log = logger(__name__)
+
+# A job that another dependency keeps from starting costs a receive; wait before the next.
+_DEPENDENCY_WAIT_S = 30.0
+
+
+class Runner:
+    """Takes one message from its receipt to its verdict.
+
+    ``max_receives``: how often SQS hands a message out before it moves it to the dead-letter
+    queue; None where there is no redrive policy. ``unreadable``: the notices for a message that
+    is not a job.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        connect: Connect,
+        ledger: Ledger,
+        execution: Execution,
+        *,
+        worker_id: str,
+        max_receives: int | None,
+        unreadable: Callable[[str, WorkerError], tuple[NewDelivery, ...]],
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._connect = connect
+        self._ledger = ledger
+        self._execution = execution
+        self._worker_id = worker_id
+        self._max_receives = max_receives
+        self._unreadable = unreadable
+
+    def handle(self, message: Message) -> Verdict:
+        """Do everything that this message asks for and say what becomes of it.
+
+        Raises TransientError when the database does not let us decide anything.
+        """
+        try:
+            return self._decide(message)
+        except TransientError:
+            raise
+        except Exception:  # noqa: BLE001 - the runner's edge: one message never ends the loop
+            _log.exception("message.crashed", message_id=message.message_id)
+            return self._backoff(message)
+
+    def _decide(self, message: Message) -> Verdict:
+        try:
+            job, new = self._read(message)
+        except MessageError as error:
+            return self._refuse(message, error, "message.invalid")
+        versions, missing, answer = self._claim(job, new)
+        match answer:
+            case Claim() if missing:
+                return self._try_again(message, job, answer, failures.not_loaded(missing))
+            case Claim():
+                return self._work(message, job, answer, versions)
+            case Poisoned(claim, code):
+                return self._refuse_poisoned(message, job, claim, code)
+            case Busy(remaining_s):
+                _log.info("job.busy", job_id=new.key, lease_remaining_s=round(remaining_s, 1))
+                return Verdict(Action.RELEASE, remaining_s + VISIBILITY_MARGIN_S)
+            case Finished():
+                return self._repeat(message, new, answer)
+            case Mismatch():
+                mismatch = PayloadMismatch(
+                    "payload_mismatch", "A job with this id exists and asks for something else."
+                )
+                return self._refuse(message, mismatch, "job.payload_mismatch")
+
+    def deliver_overdue(self) -> Round:
+        """Make deliveries that an earlier try or a crash has left over."""
+        try:
+            return self._execution.sweep()
+        except (Abandoned, Stopped) as error:
+            _log.warning("delivery.interrupted", error_code=error.code)
+            return Round()
+
+    def _read(self, message: Message) -> tuple[Job, NewJob]:
+        envelope = open_envelope(
+            message,
+            max_body_bytes=self._settings.queue.sqs_max_body_bytes,
+            # At once, so that a message that turns out to be no job is found by its id too.
+            learned=adopt_correlation_id,
+        )
+        _log.info(
+            "message.received",
+            message_id=message.message_id,
+            receive_count=message.receive_count,
+            job_type=envelope.job_type,
+            shape=envelope.shape,
+            correlation_generated=envelope.correlation_generated,
+        )
+        job_type = self._registry.find(envelope.job_type)
+        if job_type is None:
+            raise MessageError("job_type_unknown", "This worker does not run this type of job.")
+        job = job_type.accept(envelope)
+        return (
+            job,
+            NewJob(
+                key=job.key,
+                type=job.type,
+                payload_hash=job.payload_hash,
+                payload=job.payload,
+                correlation_id=envelope.correlation_id,
+                message_id=message.message_id,
+                max_attempts=self._settings.worker.worker_max_attempts,
+            ),
+        )
+
+    def _claim(
+        self, job: Job, new: NewJob
+    ) -> tuple[ReferenceVersions, tuple[str, ...], ClaimAnswer]:
+        # One transaction: the versions that are active at the claim are those of the job. A job
+        # whose layers are not loaded is claimed all the same, so that it fails as others do.
+        with self._connect() as connection:
+            active = active_versions(connection)
+            missing = tuple(layer for layer in job.layers if layer not in active.layers)
+            pinned = active.pinned((), (*job.layers, *job.optional_layers))
+            answer = self._ledger.claim(
+                connection,
+                new,
+                worker_id=self._worker_id,
+                lease_s=self._settings.worker.worker_lease_seconds,
+                pinned={name: layer.version for name, layer in pinned.layers.items()},
+            )
+        return pinned, missing, answer
+
+    def _work(
+        self, message: Message, job: Job, claim: Claim, versions: ReferenceVersions
+    ) -> Verdict:
+        started = time.monotonic()
+        _log.info("job.claimed", job_id=job.key, job_type=job.type, attempt=claim.attempt)
+        try:
+            output = self._execution.compute(message, job, claim, versions)
+            self._ledger.succeed(claim, output.result, output.deliveries)
+        except Abandoned as error:
+            return replace(self._interrupted(message, job, claim, error.reason), wedged=True)
+        except Stopped as error:
+            return self._interrupted(message, job, claim, error.reason)
+        except LeaseLost:
+            return self._lost(job, claim, "claim.fenced")
+        except PermanentError as error:
+            return self._fail(message, job, claim, error)
+        except ConfigurationFault as fault:
+            paused = Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S, fault=fault)
+            return self._hand_back(job, claim, fault, paused)
+        except DependencyDown as error:
+            return self._hand_back(job, claim, error, Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S))
+        except TransientError as error:
+            return self._try_again(message, job, claim, error)
+        except Exception as error:  # noqa: BLE001 - the runner's edge: whatever a job raises
+            _log.exception("job.crashed", job_id=job.key)
+            unexpected = TransientError(
+                "internal_error", "The worker failed unexpectedly.", detail=type(error).__name__
+            )
+            return self._try_again(message, job, claim, unexpected)
+        _log.info(
+            "job.succeeded",
+            job_id=job.key,
+            job_type=job.type,
+            attempt=claim.attempt,
+            duration_s=round(time.monotonic() - started, 3),
+        )
+        return self._deliver(message, claim.job.id, DELETE)
+
+    def _deliver(self, message: Message, job_id: int, delivered: Verdict) -> Verdict:
+        """Make the job's deliveries; ``delivered`` is the verdict once none is pending."""
+        try:
+            done = self._execution.deliver(message, job_id)
+        except (Abandoned, Stopped) as error:
+            # The outcome is stored: the next receive, or a sweep, makes what is left.
+            _log.warning("delivery.interrupted", error_code=error.code)
+            return replace(self._backoff(message), wedged=isinstance(error, Abandoned))
+        if done.pending:
+            return replace(self._backoff(message, at_least_s=done.wait_s), fault=done.fault)
+        return RELEASE_AT_ONCE if done.rejected else delivered
+
+    def _repeat(self, message: Message, new: NewJob, finished: Finished) -> Verdict:
+        _log.info(
+            "job.duplicate", job_id=new.key, status=finished.status, error_code=finished.error_code
+        )
+        match finished.status:
+            case JobStatus.CANCELLED:
+                return DELETE
+            case JobStatus.SUCCEEDED:
+                return self._deliver(message, finished.job_id, DELETE)
+            case _:
+                return self._deliver(message, finished.job_id, RELEASE_AT_ONCE)
+
+    def _refuse(self, message: Message, error: MessageError, event: str) -> Verdict:
+        _log.error(
+            event,
+            message_id=message.message_id,
+            receive_count=message.receive_count,
+            error_code=error.code,
+            error_sentence=error.sentence,
+            error_detail=error.detail,
+        )
+        job_id = self._ledger.record_invalid(
+            unreadable_job(message), error, self._unreadable(message.message_id, error)
+        )
+        return self._deliver(message, job_id, RELEASE_AT_ONCE)
+
+    def _refuse_poisoned(self, message: Message, job: Job, claim: Claim, code: str) -> Verdict:
+        _log.error("job.poison", job_id=job.key, attempt=claim.attempt, error_code=code)
+        return self._fail(message, job, claim, failures.poisoned(code))
+
+    def _fail(self, message: Message, job: Job, claim: Claim, error: PermanentError) -> Verdict:
+        _log.error(
+            "job.failed",
+            job_id=job.key,
+            job_type=job.type,
+            attempt=claim.attempt,
+            error_code=error.code,
+            error_sentence=error.sentence,
+            error_detail=error.detail,
+        )
+        unwritten = self._write(
+            job, claim, lambda: self._ledger.fail(claim, error, job.failed(error))
+        )
+        return unwritten or self._deliver(message, claim.job.id, RELEASE_AT_ONCE)
+
+    def _try_again(
+        self, message: Message, job: Job, claim: Claim, error: TransientError
+    ) -> Verdict:
+        if self._is_last_chance(message, claim):
+            return self._fail(message, job, claim, failures.exhausted(error))
+        _log.warning(
+            "job.retried",
+            job_id=job.key,
+            attempt=claim.attempt,
+            error_code=error.code,
+            error_detail=error.detail,
+        )
+        unwritten = self._write(job, claim, lambda: self._ledger.retry_later(claim, error))
+        return unwritten or self._backoff(message, at_least_s=error.retry_after_s or 0.0)
+
+    def _hand_back(self, job: Job, claim: Claim, error: WorkerError, verdict: Verdict) -> Verdict:
+        _log.warning(
+            "job.handed_back", job_id=job.key, error_code=error.code, error_detail=error.detail
+        )
+        unwritten = self._write(job, claim, lambda: self._ledger.hand_back(claim, error))
+        return unwritten or verdict
+
+    def _write(self, job: Job, claim: Claim, write: Callable[[], None]) -> Verdict | None:
+        """Write the end of an attempt; the message's verdict if that was not possible."""
+        try:
+            write()
+        except LeaseLost:
+            return self._lost(job, claim, "claim.fenced")
+        except TransientError as failure:
+            # The lease ends by itself; before that the message would only be found busy.
+            _log.warning("claim.left", job_id=job.key, error_code=failure.code)
+            lease_s = self._settings.worker.worker_lease_seconds
+            return Verdict(Action.RELEASE, lease_s + VISIBILITY_MARGIN_S)
+        return None
+
+    def _interrupted(self, message: Message, job: Job, claim: Claim, reason: StopReason) -> Verdict:
+        _log.warning("job.interrupted", job_id=job.key, reason=reason)
+        match reason:
+            case StopReason.STOP_REQUESTED | StopReason.HELD_TOO_LONG:
+                return self._hand_back(
+                    job, claim, failures.INTERRUPTED[reason], Verdict(Action.RELEASE)
+                )
+            case StopReason.TIMED_OUT:
+                return self._try_again(message, job, claim, failures.INTERRUPTED[reason])
+            case StopReason.LEASE_LOST:
+                return self._lost(job, claim)
+
+    def _lost(self, job: Job, claim: Claim, event: str = "lease.lost") -> Verdict:
+        """The attempt was closed by somebody else: by a cancellation, or by a new owner."""
+        try:
+            status = self._ledger.status(claim.job.id)
+        except TransientError as error:
+            _log.warning(event, job_id=job.key, error_code=error.code)
+            return KEEP
+        if status is JobStatus.CANCELLED:
+            _log.warning("job.cancelled", job_id=job.key)
+            return DELETE
+        _log.warning(event, job_id=job.key, status=status)
+        return KEEP
+
+    def _is_last_chance(self, message: Message, claim: Claim) -> bool:
+        last_receive = self._max_receives is not None and (
+            message.receive_count >= self._max_receives
+        )
+        return last_receive or claim.attempt >= claim.max_attempts
+
+    def _backoff(self, message: Message, *, at_least_s: float = 0.0) -> Verdict:
+        base_s = self._settings.worker.worker_backoff_base_seconds
+        return Verdict(Action.RELEASE, max(backoff_s(message.receive_count, base_s), at_least_s))
