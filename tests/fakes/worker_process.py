@@ -1,0 +1,110 @@
+"""The real worker as a real process: started, watched through its log, signalled, waited for."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+_T = TypeVar("_T")
+LogLine = Mapping[str, object]
+
+# Not how long things take, but when to give up on a loaded machine.
+PATIENCE_S = 40.0
+
+
+@dataclass
+class WorkerProcess:
+    """``python -m worker run`` and the log lines that it has written so far."""
+
+    process: subprocess.Popen[str]
+    lines: list[LogLine] = field(default_factory=list)
+    _arrived: queue.Queue[LogLine] = field(default_factory=queue.Queue)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def read(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                line = {"message": "not.json", "text": text}
+            self.lines.append(line)
+            self._arrived.put(line)
+
+    def wait_for(self, event: str, **fields: object) -> LogLine:
+        """The first line of this event, already written or still to come."""
+        return self.wait_until(lambda: next(iter(self.events(event, **fields)), None), event)
+
+    def wait_until(self, look: Callable[[], _T | None], what: str) -> _T:
+        """Look again whenever the log grows, until there is something to see."""
+        ends_at = time.monotonic() + PATIENCE_S
+        while True:
+            found = look()
+            if found:
+                return found
+            if time.monotonic() > ends_at:
+                raise AssertionError(f"no {what} within {PATIENCE_S} s:\n{self.log()}")
+            try:
+                self._arrived.get(timeout=0.1)
+            except queue.Empty:
+                assert self.process.poll() is None or self._arrived.empty(), self.log()
+
+    def events(self, event: str, **fields: object) -> list[LogLine]:
+        return [
+            line
+            for line in list(self.lines)
+            if line.get("message") == event
+            and all(line.get(name) == value for name, value in fields.items())
+        ]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        """The exit code."""
+        return self.process.wait(timeout_s)
+
+    def log(self) -> str:
+        return "\n".join(json.dumps(line) for line in list(self.lines)[-60:])
+
+
+@contextmanager
+def running_worker(environment: Mapping[str, str]) -> Iterator[WorkerProcess]:
+    """A worker that is killed at the end of the block if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker", "run"],
+        env={**_inherited(), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    worker = WorkerProcess(process)
+    reader = threading.Thread(target=worker.read, daemon=True)
+    reader.start()
+    try:
+        yield worker
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        reader.join(10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _inherited() -> dict[str, str]:
+    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
+    return {name: os.environ[name] for name in keep if name in os.environ}

@@ -1,0 +1,398 @@
+"""Dead letters: looked at without loss, put back with all that belongs to them, thrown away."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
+from tests.fakes.messages import assessment_body, job_body, message, quote_body
+from tests.integration.test_cli import command
+from worker.demo.aws import AwsEmulator, QueuePair
+from worker.errors import CommandRefused, PermanentError, TransientError
+from worker.jobs.payloads import job_key, parse_request, request_hash, validated
+from worker.jobs.reference_load import ReferenceLoadRequest
+from worker.jobs.stored import stored_body
+from worker.jobs.triage import Choice, Triage, retry
+from worker.ledger.models import UNREADABLE, Finished, JobStatus, StoredJob
+from worker.ledger.operations import Operations
+from worker.queue.dlq import DeadLetterQueue
+from worker.queue.envelope import open_envelope
+from worker.queue.sqs import SqsQueue
+
+BROKEN = PermanentError("geometry_invalid", "The boundary crosses itself.")
+AWAY = TransientError("s3_unavailable", "S3 does not answer.")
+LIMIT = 1_048_576
+
+
+class Bench:
+    """A queue, its dead letters and a ledger, as an operator's command has them."""
+
+    def __init__(self, aws: AwsEmulator, queue: QueuePair, url: str) -> None:
+        self.ledger = LedgerBench(url)
+        self.sqs = aws.sqs
+        self.urls = queue
+        self.queue = SqsQueue(self.sqs, queue.url)
+        self.operations = Operations(connector(url), made_by="ann")
+
+    @property
+    def triage(self) -> Triage:
+        """One command's view; each command has its own."""
+        dlq = DeadLetterQueue(self.sqs, self.urls.dlq_url, self.urls.url)
+        return Triage(dlq, self.operations, max_body_bytes=LIMIT)
+
+    def letter(self, body: object = None, *, trace: str | None = "trace-1") -> str:
+        text = body if isinstance(body, str) else json.dumps(body or assessment_body())
+        attributes = {"Origin": {"DataType": "Binary", "BinaryValue": b"\x00\x01"}}
+        if trace:
+            attributes["CorrelationId"] = {"DataType": "String", "StringValue": trace}
+        answer = self.sqs.send_message(
+            QueueUrl=self.urls.dlq_url,
+            MessageBody=text,
+            MessageAttributes=attributes,  # type: ignore[arg-type]
+        )
+        return answer["MessageId"]
+
+    def failed(self, message_id: str, key: str = "job-0001") -> None:
+        claim = self.ledger.claimed(new_job(key, message_id=message_id))
+        self.ledger.ledger.fail(claim, BROKEN, ())
+
+    def waiting(self, message_id: str, key: str = "job-0001") -> None:
+        claim = self.ledger.claimed(new_job(key, message_id=message_id))
+        self.ledger.ledger.hand_back(claim, AWAY)
+
+    def count(self, url: str) -> int:
+        """Messages that anybody may receive now."""
+        raw = self.sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]
+        return int(raw["ApproximateNumberOfMessages"])
+
+    def status(self, key: str = "job-0001") -> object:
+        return self.ledger.value("SELECT status::text FROM jobs.job WHERE key = %s", key)
+
+
+@pytest.fixture
+def bench(aws: AwsEmulator, queue: QueuePair, database_url: str) -> Bench:
+    return Bench(aws, queue, database_url)
+
+
+def test_a_list_names_job_error_and_the_stranded_and_gives_everything_back(bench: Bench) -> None:
+    failed, waiting, unseen = bench.letter(), bench.letter(), bench.letter(quote_body())
+    broken = bench.letter("{", trace=None)
+    bench.failed(failed)
+    bench.waiting(waiting, "job-0002")
+    entry = new_job(f"message:{broken}", type=UNREADABLE, payload=None, message_id=broken)
+    bench.ledger.ledger.record_invalid(entry, BROKEN, ())
+
+    cases = {case.message_id: case for case in bench.triage.list(limit=100)}
+
+    assert cases.keys() == {failed, waiting, unseen, broken}
+    shown = {
+        one: (case.job_type, case.job_key, case.stranded, case.job and case.job.error_code)
+        for one, case in cases.items()
+    }
+    assert shown == {
+        failed: ("impact-assessment", "job-0001", False, "geometry_invalid"),
+        waiting: ("impact-assessment", "job-0002", True, None),
+        unseen: ("impact-assessment", None, True, None),
+        broken: (UNREADABLE, None, False, "geometry_invalid"),
+    }
+    assert cases[unseen].correlation_id == "trace-1"
+    assert bench.count(bench.urls.dlq_url) == 4, "hidden from nobody"
+
+
+def test_more_letters_than_a_page_are_all_seen_once(bench: Bench) -> None:
+    sent = {bench.letter() for _ in range(23)}
+
+    cases = bench.triage.list(limit=100)
+
+    assert len(cases) == 23
+    assert {case.message_id for case in cases} == sent
+    assert bench.count(bench.urls.dlq_url) == 23
+
+
+def test_a_redriven_letter_keeps_body_and_attributes_and_its_job_is_open_before(
+    bench: Bench,
+) -> None:
+    old = bench.letter()
+    bench.failed(old)
+
+    (done,) = bench.triage.redrive(Choice(ids=frozenset({old})))
+
+    assert done.reopened is True
+    assert bench.status() == "PENDING"
+    (arrived,) = bench.sqs.receive_message(QueueUrl=bench.urls.url, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert arrived["MessageId"] == done.new_id
+    assert json.loads(arrived["Body"]) == assessment_body()
+    attributes = arrived["MessageAttributes"]
+    assert attributes["CorrelationId"]["StringValue"] == "trace-1"
+    assert attributes["Origin"]["BinaryValue"] == b"\x00\x01"
+    assert bench.triage.list(limit=10) == ()
+
+
+def test_stranded_letters_are_redriven_without_those_that_failed(bench: Bench) -> None:
+    failed, waiting = bench.letter(), bench.letter()
+    bench.failed(failed)
+    bench.waiting(waiting, "job-0002")
+    claim = bench.ledger.claimed(new_job("job-0003", message_id=(done := bench.letter())))
+    bench.ledger.ledger.succeed(claim, {}, ())
+
+    redriven = tuple(bench.triage.redrive(Choice(stranded=True)))
+
+    assert {one.case.message_id for one in redriven} == {waiting, done}
+    assert bench.status() == "FAILED"
+    assert bench.status("job-0003") == "SUCCEEDED", "delivered or deleted as a duplicate"
+    assert [case.message_id for case in bench.triage.list(limit=10)] == [failed]
+
+
+def test_all_of_one_code_are_redriven(bench: Bench) -> None:
+    ours, other = bench.letter(), bench.letter()
+    bench.failed(ours)
+    claim = bench.ledger.claimed(new_job("job-0002", message_id=other))
+    bench.ledger.ledger.fail(claim, PermanentError("too_large", "The file is too large."), ())
+
+    redriven = bench.triage.redrive(Choice(everything=True, code="geometry_invalid"))
+
+    assert [one.case.message_id for one in redriven] == [ours]
+
+
+def test_two_letters_of_one_job_open_it_once(bench: Bench) -> None:
+    first, second = bench.letter(), bench.letter()
+    bench.failed(first)
+    claim = bench.ledger.claimed(new_job("job-0001", message_id=second))
+    bench.ledger.ledger.fail(claim, BROKEN, ())
+    reopenings = "SELECT reopenings FROM jobs.job"
+    before = bench.ledger.value(reopenings)
+    assert before == 1
+
+    redrive = bench.triage.redrive(Choice(ids=frozenset({"job-0001"})))
+    one = next(redrive)
+    # A worker is quick: the job has failed once more before the second letter's turn.
+    claim = bench.ledger.claimed(new_job("job-0001", message_id=one.new_id))
+    bench.ledger.ledger.fail(claim, BROKEN, ())
+    (other,) = redrive
+
+    assert (one.reopened, other.reopened) == (True, False)
+    assert bench.ledger.value(reopenings) == 2
+    twin = bench.ledger.claim(new_job("job-0001", message_id=other.new_id))
+    assert twin == Finished(1, JobStatus.FAILED, "geometry_invalid")
+
+
+def test_of_two_redrives_of_one_letter_at_once_one_puts_it_back(bench: Bench) -> None:
+    old = bench.letter()
+    bench.failed(old)
+
+    def redrive() -> int:
+        try:
+            return len(tuple(bench.triage.redrive(Choice(ids=frozenset({old})))))
+        except CommandRefused as error:
+            assert error.code == "dead_letter_not_found"
+            return 0
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(redrive), pool.submit(redrive)]
+        assert sorted(one.result() for one in done) == [0, 1]
+
+    assert bench.count(bench.urls.url) == 1
+    assert bench.ledger.value("SELECT reopenings FROM jobs.job") == 1
+
+
+def test_a_letter_that_fails_again_at_once_is_not_taken_twice_by_one_command(bench: Bench) -> None:
+    old = bench.letter()
+    redrive = bench.triage.redrive(Choice(everything=True))
+
+    first = next(redrive)
+    # What SQS does to a message whose receives are used up: it keeps its id.
+    bench.sqs.set_queue_attributes(
+        QueueUrl=bench.urls.url,
+        Attributes={
+            "RedrivePolicy": json.dumps(
+                {"deadLetterTargetArn": bench.urls.dlq_arn, "maxReceiveCount": 1}
+            )
+        },
+    )
+    for _ in range(2):
+        bench.sqs.receive_message(QueueUrl=bench.urls.url, VisibilityTimeout=0)
+
+    assert tuple(redrive) == ()
+    assert first.case.message_id == old
+    assert [case.message_id for case in bench.triage.list(limit=10)] == [first.new_id]
+
+
+def test_a_dropped_letter_is_gone_and_its_reason_is_kept(bench: Bench) -> None:
+    old = bench.letter()
+    bench.failed(old)
+
+    bench.triage.drop(old, "the applicant has withdrawn")
+
+    assert bench.triage.list(limit=10) == ()
+    note = "SELECT note FROM jobs.intervention WHERE action = 'drop' AND message_id = %s"
+    assert bench.ledger.value(note, old) == "the applicant has withdrawn"
+
+
+def test_an_id_that_is_not_there_is_said(bench: Bench) -> None:
+    kept = bench.letter()
+
+    for act in (
+        lambda: bench.triage.find("nothing"),
+        lambda: tuple(bench.triage.redrive(Choice(ids=frozenset({"nothing"})))),
+        lambda: bench.triage.drop("nothing", "why"),
+    ):
+        with pytest.raises(CommandRefused) as raised:
+            act()
+        assert raised.value.code == "dead_letter_not_found"
+    assert [case.message_id for case in bench.triage.list(limit=10)] == [kept]
+
+
+def test_retry_redrives_the_dead_letter_of_the_job(bench: Bench) -> None:
+    old = bench.letter()
+    bench.failed(old)
+
+    retried = retry("job-0001", bench.operations, bench.triage, bench.queue)
+
+    assert retried.status == "PENDING"
+    assert [one.case.message_id for one in retried.redriven] == [old]
+    assert retried.new_message_id is None
+    assert bench.ledger.value("SELECT reopenings FROM jobs.job") == 1
+    assert bench.count(bench.urls.url) == 1
+
+
+def test_retry_makes_a_message_from_the_ledger_where_there_is_no_dead_letter(bench: Bench) -> None:
+    claim = bench.ledger.claimed(new_job("job-0001", payload=assessment_body()))
+    bench.ledger.ledger.fail(claim, BROKEN, ())
+
+    retried = retry("job-0001", bench.operations, bench.triage, bench.queue)
+
+    (arrived,) = bench.queue.receive(max_messages=10, wait_s=0, visibility_s=30)
+    assert arrived.message_id == retried.new_message_id
+    assert arrived.correlation_attribute == "trace-1"
+    request = parse_request(open_envelope(arrived, max_body_bytes=LIMIT))
+    assert job_key(request) == "job-0001"
+    # The ledger knows the message: only the retry has opened the job.
+    known = bench.operations.jobs_of([arrived.message_id])
+    assert known[arrived.message_id].key == "job-0001"
+
+
+def test_retry_again_after_a_crash_in_between_still_sends_the_message(bench: Bench) -> None:
+    claim = bench.ledger.claimed(new_job("job-0001", payload=assessment_body()))
+    bench.ledger.ledger.fail(claim, BROKEN, ())
+    bench.operations.retry(bench.operations.job("job-0001"))
+
+    retried = retry("job-0001", bench.operations, bench.triage, bench.queue)
+
+    assert retried.new_message_id is not None
+    assert bench.ledger.value("SELECT reopenings FROM jobs.job") == 1
+
+
+def test_retry_of_a_stored_result_that_was_refused_only_delivers_it_again(bench: Bench) -> None:
+    claim = bench.ledger.claimed(new_job("job-0001", payload=assessment_body()))
+    bench.ledger.ledger.succeed(claim, {"total": 1}, (delivery("result"),))
+    refused = bench.ledger.outbox.claim_next()
+    assert refused is not None
+    bench.ledger.outbox.rejected(refused, BROKEN, ())
+    assert bench.status() == "FAILED"
+
+    retried = retry("job-0001", bench.operations, bench.triage, bench.queue)
+
+    assert (retried.status, retried.new_message_id) == ("SUCCEEDED", None)
+    again = bench.ledger.outbox.claim_next()
+    assert again is not None
+    assert again.delivery.reference == refused.delivery.reference
+    assert bench.count(bench.urls.url) == 0
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code"),
+    [
+        ("", "job_not_found"),
+        ("running", "job_running"),
+        ("succeeded", "job_finished"),
+        ("unreadable", "job_unreadable"),
+        ("erased", "message_missing"),
+    ],
+)
+def test_retry_refuses_what_it_cannot_do(bench: Bench, prepare: str, code: str) -> None:
+    ledger = bench.ledger
+    if prepare == "unreadable":
+        entry = new_job("job-0001", type=UNREADABLE, payload=None)
+        ledger.ledger.record_invalid(entry, BROKEN, ())
+    elif prepare:
+        claim = ledger.claimed(new_job("job-0001"))
+        if prepare == "succeeded":
+            ledger.ledger.succeed(claim, {}, ())
+        elif prepare == "erased":
+            ledger.ledger.fail(claim, BROKEN, ())
+            with psycopg.connect(ledger.url) as connection:
+                connection.execute("UPDATE jobs.job SET payload = NULL")
+
+    with pytest.raises(CommandRefused) as raised:
+        retry("job-0001", bench.operations, bench.triage, bench.queue)
+
+    assert raised.value.code == code
+    assert bench.count(bench.urls.url) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        assessment_body(),
+        assessment_body(number_of_dwellings=None, developer_email=""),
+        assessment_body(assessment_type="gcn", survey_ponds_key="uploads/ponds.zip"),
+        job_body(),
+        quote_body(),
+    ],
+)
+def test_a_stored_job_makes_a_message_that_asks_for_the_same(body: dict[str, object]) -> None:
+    request = parse_request(open_envelope(message(body), max_body_bytes=LIMIT))
+    stored = StoredJob(
+        1, job_key(request), "impact-assessment", "FAILED", "trace-1", request.payload()
+    )
+
+    again = stored_body(stored)
+
+    assert again is not None
+    same = parse_request(open_envelope(message(again), max_body_bytes=LIMIT))
+    assert job_key(same) == job_key(request)
+    assert request_hash(same) == request_hash(request)
+
+
+def test_a_stored_load_makes_a_message_that_asks_for_the_same() -> None:
+    body = {"jobType": "reference.load", "jobId": "load-1", "manifest_key": "2026/manifest.json"}
+    envelope = open_envelope(message(body), max_body_bytes=LIMIT)
+    payload = validated(ReferenceLoadRequest, envelope.body).payload()
+
+    again = stored_body(StoredJob(1, "load-1", "reference.load", "FAILED", "trace-1", payload))
+
+    assert again is not None
+    opened = open_envelope(message(again), max_body_bytes=LIMIT)
+    assert opened.job_type == "reference.load"
+    assert validated(ReferenceLoadRequest, opened.body).payload() == payload
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dlq", "redrive"),
+        ("dlq", "redrive", "some-id", "--all"),
+        ("dlq", "redrive", "--stranded", "--code", "too_large"),
+        ("dlq", "drop", "some-id"),
+        ("dlq", "drop", "some-id", "--reason", " "),
+    ],
+)
+def test_a_command_used_wrongly_touches_nothing_and_exits_64(arguments: tuple[str, ...]) -> None:
+    assert command(*arguments).returncode == 64
+
+
+def test_without_a_dead_letter_queue_the_commands_say_which_setting_is_missing(
+    database_url: str,
+) -> None:
+    done = command("dlq", "list", DATABASE_URL=database_url, SQS_QUEUE_URL="http://127.0.0.1:1/q")
+
+    assert done.returncode == 78
+    assert done.stderr.strip() == "configuration: SQS_DLQ_URL is required"

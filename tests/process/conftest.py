@@ -1,0 +1,137 @@
+"""A whole environment for the real worker: PostGIS with reference data, AWS, backend, Notify."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from tests.fakes.worker_process import WorkerProcess, running_worker
+from worker.demo.aws import AwsEmulator, QueuePair
+from worker.demo.backend import API_KEY as BACKEND_KEY
+from worker.demo.backend import FakeBackend
+from worker.demo.notify import API_KEY as NOTIFY_KEY
+from worker.demo.notify import FakeNotify
+from worker.demo.postgis import DatabaseServer
+from worker.reference.generate import generate
+from worker.reference.load import load_directory
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef
+
+COMPLETED, FAILED = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
+
+
+@pytest.fixture(scope="session")
+def reference_template(
+    postgis: DatabaseServer,
+    database_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """Name of a migrated database with a small generated data set."""
+    directory = tmp_path_factory.mktemp("reference")
+    generate(directory, seed=7, cells=2_000)
+    name = f"reference-{uuid.uuid4().hex[:12]}"
+    url = postgis.create_database(name, database_template)
+    with psycopg.connect(url) as connection:
+        load_directory(connection, directory, label="generated", loaded_by="tests")
+    return name
+
+
+@dataclass
+class Environment:
+    """What the worker finds around it, and what a test may do to it."""
+
+    database_url: str
+    aws: AwsEmulator
+    queue: QueuePair
+    bucket: str
+    backend: FakeBackend
+    notify: FakeNotify
+
+    def variables(self, **changes: str) -> dict[str, str]:
+        """The worker's environment; short waits, so that tests need not."""
+        return {
+            **self.aws.environment,
+            "DATABASE_URL": self.database_url,
+            "SQS_QUEUE_URL": self.queue.url,
+            "SQS_DLQ_URL": self.queue.dlq_url,
+            "SQS_WAIT_TIME_SECONDS": "1",
+            "S3_INPUT_BUCKET": self.bucket,
+            "S3_REFERENCE_BUCKET": self.bucket,
+            "BACKEND_BASE_URL": self.backend.url,
+            "BACKEND_API_KEY": BACKEND_KEY,
+            "BACKEND_RETRY_WAIT_SECONDS": "0.05",
+            "BACKEND_ACCEPTS_EMPTY_EDPS": "true",
+            "GOVUK_NOTIFY_API_KEY": NOTIFY_KEY,
+            "GOVUK_NOTIFY_BASE_URL": self.notify.url,
+            "GOVUK_NOTIFY_TEMPLATE_JOB_COMPLETED": COMPLETED,
+            "GOVUK_NOTIFY_TEMPLATE_JOB_FAILED": FAILED,
+            "GOVUK_NOTIFY_SUPPORT_EMAIL": "support@example.gov.uk",
+            "GOVUK_NOTIFY_RESULTS_BASE_URL": "https://nrf.example.gov.uk/results",
+            "HEALTH_PORT": "0",
+            "HEALTH_HOST": "127.0.0.1",
+            "LOG_FORMAT": "json",
+            "WORKER_BACKOFF_BASE_SECONDS": "0.2",
+            **changes,
+        }
+
+    def worker(self, **changes: str) -> AbstractContextManager[WorkerProcess]:
+        return running_worker(self.variables(**changes))
+
+    def upload(self, file: Path, key: str) -> str:
+        self.aws.s3.upload_file(str(file), self.bucket, key)
+        return key
+
+    def send(self, body: Mapping[str, object] | str, *, correlation_id: str | None = None) -> str:
+        """Put a message on the queue; returns its id."""
+        attributes: dict[str, MessageAttributeValueTypeDef] = {}
+        if correlation_id:
+            attributes["CorrelationId"] = {"DataType": "String", "StringValue": correlation_id}
+        answer = self.aws.sqs.send_message(
+            QueueUrl=self.queue.url,
+            MessageBody=body if isinstance(body, str) else json.dumps(body),
+            MessageAttributes=attributes,
+        )
+        return answer["MessageId"]
+
+    def messages(self, url: str | None = None) -> int:
+        """Messages on the queue (or another), visible or not."""
+        raw = self.aws.sqs.get_queue_attributes(
+            QueueUrl=url or self.queue.url, AttributeNames=["All"]
+        )["Attributes"]
+        return int(raw["ApproximateNumberOfMessages"]) + int(
+            raw["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+    def dead_letters(self) -> int:
+        return self.messages(self.queue.dlq_url)
+
+    def value(self, query: str, *parameters: object) -> object:
+        """The only value of the first row; None if there is none."""
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute(query.encode(), parameters).fetchone()
+        return row[0] if row else None
+
+
+@pytest.fixture
+def environment(
+    postgis: DatabaseServer,
+    reference_template: str,
+    aws: AwsEmulator,
+    queue: QueuePair,
+    bucket: str,
+) -> Iterator[Environment]:
+    """A fresh environment of this test's own."""
+    name = f"process-{uuid.uuid4().hex[:12]}"
+    url = postgis.create_database(name, reference_template)
+    with FakeBackend() as backend, FakeNotify() as notify:
+        yield Environment(url, aws, queue, bucket, backend, notify)
+    postgis.drop_database(name)

@@ -1,0 +1,78 @@
+"""Whether to poll: probes, configuration faults, and what is logged when the answer changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from worker.errors import ConfigurationFault, DependencyDown, WorkerError
+from worker.readiness import Gate, Probe
+
+DOWN = DependencyDown("database_unavailable", "No answer.")
+REFUSED = ConfigurationFault("backend_refused_us", "The backend does not know our key.")
+
+
+@dataclass
+class Dependency:
+    error: WorkerError | None = None
+    asked: int = 0
+
+    def ask(self) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class World:
+    database: Dependency = field(default_factory=Dependency)
+    fault: Dependency = field(default_factory=Dependency)
+    now: float = 0.0
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(
+            (Probe("database", self.database.ask),),
+            lambda _: self.fault.ask(),
+            pause_s=30,
+            clock=lambda: self.now,
+        )
+
+
+@pytest.fixture
+def log() -> Iterator[LogCapture]:
+    capture = LogCapture()
+    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
+    yield capture
+    structlog.reset_defaults()
+
+
+def test_a_dependency_that_is_down_closes_it_and_one_line_says_so(log: LogCapture) -> None:
+    world = World(Dependency(DOWN))
+    assert [world.gate.is_open() for _ in range(3)] == [False] * 3
+
+    world.database.error = None
+    assert world.gate.is_open()
+
+    events = [entry["event"] for entry in log.entries]
+    assert events == ["dependency.down", "dependency.up"]
+
+
+def test_a_fault_closes_it_until_its_own_probe_succeeds(log: LogCapture) -> None:
+    world = World(fault=Dependency(REFUSED))
+    world.gate.close(REFUSED)
+
+    assert not world.gate.is_open()
+    assert world.fault.asked == 0, "not asked before the pause is over"
+    world.now = 31
+    assert not world.gate.is_open()
+    world.fault.error = None
+    assert not world.gate.is_open(), "a failed probe starts the pause anew"
+    world.now = 62
+    assert world.gate.is_open()
+
+    assert [entry["event"] for entry in log.entries] == ["polling.paused", "polling.resumed"]

@@ -1,0 +1,129 @@
+"""The keeper, with real threads and short intervals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from worker.errors import TransientError
+from worker.queue.keeper import Hold, Keeper
+
+INTERVAL_S = 0.05
+
+
+@contextmanager
+def keeper() -> Iterator[Keeper]:
+    one = Keeper(INTERVAL_S)
+    one.start()
+    yield one
+    one.close()
+
+
+def hold(
+    one: Keeper, *renewals: Callable[[], bool], give_up_after_s: float = 10.0
+) -> tuple[Hold, threading.Event]:
+    lost = threading.Event()
+    held = one.hold("job", renewals, give_up_after_s=give_up_after_s, on_lost=lost.set)
+    return held, lost
+
+
+def test_a_hold_is_renewed_again_and_again_in_order() -> None:
+    calls: list[str] = []
+
+    def renewal(name: str) -> Callable[[], bool]:
+        def renew() -> bool:
+            calls.append(name)
+            return True
+
+        return renew
+
+    with keeper() as one:
+        hold(one, renewal("lease"), renewal("visibility"))
+        time.sleep(INTERVAL_S * 5)
+
+    assert len(calls) >= 4
+    assert calls[:4] == ["lease", "visibility", "lease", "visibility"]
+
+
+def test_a_dropped_hold_is_not_renewed_any_more() -> None:
+    calls: list[float] = []
+
+    def renew() -> bool:
+        time.sleep(INTERVAL_S)
+        calls.append(time.monotonic())
+        return True
+
+    with keeper() as one:
+        held, _ = hold(one, renew)
+        time.sleep(INTERVAL_S * 1.5)
+        one.drop(held)
+        dropped = time.monotonic()
+        time.sleep(INTERVAL_S * 4)
+
+    assert all(at <= dropped for at in calls)
+
+
+def test_a_renewal_that_says_no_loses_the_hold_at_once() -> None:
+    with keeper() as one:
+        _, lost = hold(one, lambda: False)
+        assert lost.wait(1)
+
+
+def test_failing_renewals_are_tried_again_and_lost_only_after_the_limit() -> None:
+    tries: list[float] = []
+
+    def fail() -> bool:
+        tries.append(time.monotonic())
+        raise TransientError("queue_unavailable", "No answer.")
+
+    with keeper() as one:
+        started = time.monotonic()
+        _, lost = hold(one, fail, give_up_after_s=0.3)
+        assert lost.wait(5)
+
+    assert time.monotonic() - started >= 0.3
+    assert len(tries) > 3
+
+
+def test_a_renewal_that_works_again_keeps_the_hold() -> None:
+    answers = iter([False, False])
+
+    def flaky() -> bool:
+        if next(answers, True) is False:
+            raise TransientError("queue_unavailable", "No answer.")
+        return True
+
+    with keeper() as one:
+        _, lost = hold(one, flaky, give_up_after_s=0.5)
+        assert not lost.wait(1.0)
+
+
+def test_one_lost_hold_does_not_end_the_others() -> None:
+    renewed = threading.Semaphore(0)
+
+    def renew() -> bool:
+        renewed.release()
+        return True
+
+    with keeper() as one:
+        _, lost = hold(one, lambda: False)
+        hold(one, renew)
+        assert lost.wait(1)
+        assert all(renewed.acquire(timeout=1) for _ in range(5))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_unexpected_error_kills_the_thread_and_is_seen() -> None:
+    def broken() -> bool:
+        raise RuntimeError("a bug")
+
+    with keeper() as one:
+        hold(one, broken)
+        deadline = time.monotonic() + 5
+        while one.alive and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not one.alive

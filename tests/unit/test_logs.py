@@ -1,0 +1,224 @@
+"""Every line is one JSON object, carries the id of its message, and gives nothing away."""
+
+from __future__ import annotations
+
+import contextvars
+import io
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+from _pytest.logging import LogCaptureHandler
+
+from worker import logs
+from worker.settings import RuntimeSettings
+
+Lines = Callable[[], list[dict[str, object]]]
+
+
+class Written(io.StringIO):
+    """A standard stream that gives each line once."""
+
+    def take(self) -> str:
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines(restored: None, monkeypatch: pytest.MonkeyPatch) -> Lines:
+    """Configures logging, and gives what has been written since the last call."""
+    written = Written()
+    monkeypatch.setattr(sys, "stdout", written)
+    logs.configure(RuntimeSettings(log_format="json", service_version="1.2.3"))
+    return lambda: [json.loads(line) for line in written.take().splitlines()]
+
+
+def test_an_event_is_one_line_with_the_fields_of_the_platform(lines: Lines) -> None:
+    logs.logger("test.event").info("job.claimed", job_id="job-0001", attempt=2)
+    (line,) = lines()
+    assert str(line.pop("@timestamp")).endswith("Z")
+    assert line == {
+        "log.level": "info",
+        "message": "job.claimed",
+        "log.logger": "test.event",
+        "service.name": "nrf-impact-assessment-worker",
+        "service.version": "1.2.3",
+        "job_id": "job-0001",
+        "attempt": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\r\nlevel=critical", "a\u2028b", "a\x85b", "\x1b[31mred", "é", "half \ud800"],
+    # A test's name has to be printable, whatever its value is.
+    ids=["crlf", "line-separator", "next-line", "escape", "accent", "surrogate"],
+)
+def test_no_value_can_start_a_line_of_its_own(lines: Lines, text: str) -> None:
+    # pytest's own capture would carry half a character into its report, which xdist cannot send.
+    root = logging.getLogger()
+    root.handlers[:] = [one for one in root.handlers if not isinstance(one, LogCaptureHandler)]
+    logs.logger("test.injection").warning("message.invalid", job_id=text)
+    logging.getLogger("library").warning("said %s", text)
+    event, record = lines()
+    assert event["job_id"] == text
+    assert record["message"] == f"said {text}"
+
+
+def test_a_number_that_json_does_not_know_is_written_as_text(lines: Lines) -> None:
+    logs.logger("test.numbers").info("a.b", one=float("nan"), other=[float("inf")])
+    (line,) = lines()
+    assert (line["one"], line["other"]) == ("nan", ["inf"])
+
+
+def test_the_correlation_id_is_on_every_line_of_a_message_and_on_none_after_it(
+    lines: Lines,
+) -> None:
+    for number in ("first", "second"):
+        with logs.correlated(number):
+            logs.logger("test.correlation").info("job.claimed")
+            logging.getLogger("botocore.retries").warning("a library's line")
+        assert logs.correlation_id() is None
+        for line in lines():
+            assert line["correlation_id"] == line["trace.id"] == number
+    logs.logger("test.correlation").info("queue.polled")
+    logging.getLogger("botocore.retries").warning("between two messages")
+    for line in lines():
+        assert "correlation_id" not in line
+        assert "trace.id" not in line
+
+
+def test_an_adopted_id_ends_with_its_message(lines: Lines) -> None:
+    with logs.correlated("provisional"):
+        logs.adopt_correlation_id("real")
+        logs.logger("test.adopted").info("message.opened")
+    assert logs.correlation_id() is None
+    assert lines()[0]["correlation_id"] == "real"
+
+
+def test_the_id_is_reset_when_handling_fails() -> None:
+    with pytest.raises(ValueError, match="broken"), logs.correlated("one"):
+        raise ValueError("broken")
+    assert logs.correlation_id() is None
+
+
+def test_a_thread_that_is_given_the_context_logs_under_its_id(lines: Lines) -> None:
+    def work() -> None:
+        logging.getLogger("library").warning("from the thread")
+
+    with logs.correlated("one"):
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
+        thread.start()
+        thread.join()
+    assert lines()[0]["correlation_id"] == "one"
+
+
+SECRETS = [
+    ("postgresql://worker:hunter2@db:5432/nrf", "hunter2"),
+    ("postgresql://worker:hun@ter2@db/nrf", "ter2"),
+    ("postgresql://worker:hun/ter2@db/nrf", "ter2"),
+    ("postgresql://:hunter2@db/nrf", "hunter2"),
+    ("host=db user=worker password=hunter2 dbname=nrf", "hunter2"),
+    ("host=db password='hunter 2' dbname=nrf", "2'"),
+    ("{'password': 'hunter2'}", "hunter2"),
+    ('{"x-api-key": "hunter2"}', "hunter2"),
+    ("BACKEND_API_KEY=hunter2", "hunter2"),
+    ("aws_secret_access_key = hunter2", "hunter2"),
+    ("Authorization: Bearer abc.def-ghi", "abc.def-ghi"),
+    ("Authorization: Basic aHVudGVyMg==", "aHVudGVyMg"),
+    ("{'Authorization': 'Bearer abc.def'}", "abc.def"),
+    ("sent bearer abc.def", "abc.def"),
+    ("key AKIAIOSFODNN7EXAMPLE was refused", "AKIAIOSFODNN7EXAMPLE"),
+    ("https://b.s3/k?X-Amz-Signature=abc123&X-Amz-Date=1", "abc123"),
+    ("https://b.s3/k?X-Amz-Security-Token=abc123", "abc123"),
+    (
+        "worker-1ac6f7a5-0b5a-4d1e-9d0b-0f3a5f1c2d3e-9c8b7a6d-1e2f-4a3b-8c7d-6e5f4a3b2c1d refused",
+        "6e5f4a3b2c1d",
+    ),
+    ("told builder.one+nrf@example.co.uk about it", "example.co.uk"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS, ids=[text[:30] for text, _ in SECRETS])
+def test_secrets_and_addresses_are_taken_out_whoever_writes_them(
+    lines: Lines, text: str, secret: str
+) -> None:
+    log = logs.logger("test.redaction")
+    log.warning("dependency.down", error_detail=text, nested={"list": [text]})
+    logging.getLogger("library").error("failed: %s", text)
+    try:
+        raise RuntimeError(text)
+    except RuntimeError:
+        log.exception("job.failed")
+        logging.getLogger("library").exception("failed")
+    written = lines()
+    assert len(written) == 4
+    assert secret not in json.dumps(written)
+    assert "RuntimeError" in str(written[2]["error.stack_trace"])
+    assert "RuntimeError" in str(written[3]["error.stack_trace"])
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["password", "api_key", "x-api-key", "Authorization", "token", "receipt_handle", "set-cookie"],
+)
+def test_a_field_that_is_named_after_a_secret_is_masked(lines: Lines, field: str) -> None:
+    logs.logger("test.fields").info("a.b", **{field: "hunter2"}, nested={field: ["hunter2"]})
+    assert "hunter2" not in json.dumps(lines())
+
+
+@pytest.mark.parametrize("field", ["body", "payload", "geometry", "personalisation"])
+def test_bodies_and_geometries_are_never_written(lines: Lines, field: str) -> None:
+    logs.logger("test.bodies").info("a.b", **{field: {"reference": "NRF-000001"}})
+    assert "NRF-000001" not in json.dumps(lines())
+
+
+def test_what_an_operator_needs_is_left_alone(lines: Lines) -> None:
+    text = "GET https://backend.example:8443/quotes/NRF-000001 gave 503 after 30 s"
+    logs.logger("test.plain").info("a.b", detail=text, job_key="NRF-000001-ab12", ok=True, n=None)
+    (line,) = lines()
+    assert line["detail"] == text
+    assert (line["job_key"], line["ok"], line["n"]) == ("NRF-000001-ab12", True, None)
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "token" * 20_000, "x://a:" * 5_000, "a@" * 50_000])
+def test_redaction_does_not_choke_on_long_texts(text: str) -> None:
+    started = time.monotonic()
+    logs.redact(text)
+    assert time.monotonic() - started < 2
+
+
+def test_libraries_speak_only_when_something_is_wrong(lines: Lines) -> None:
+    for name in ("botocore", "urllib3.connectionpool", "httpx", "waitress"):
+        logging.getLogger(name).info("a line for each request")
+    assert lines() == []
+
+
+def test_a_terminal_gets_text_with_the_same_redaction(
+    restored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Written()
+    monkeypatch.setattr(sys, "stderr", written)
+    logs.configure(RuntimeSettings(log_format="console", log_level="warning"), stream="stderr")
+    logs.logger("test.console").info("not.written")
+    logs.logger("test.console").warning("job.claimed", detail="postgresql://u:hunter2@db/nrf")
+    text = written.take()
+    assert "job.claimed" in text
+    assert "not.written" not in text
+    assert "hunter2" not in text

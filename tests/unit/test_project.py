@@ -1,0 +1,86 @@
+"""The files around the code agree with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from worker.checks import client_problems
+from worker.settings import Settings
+
+_REPOSITORY = Path(__file__).parents[2]
+_PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
+_LOCKS = ("requirements.lock", "requirements-dev.lock")
+
+
+def wanted(*extras: str) -> list[Requirement]:
+    project = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    return [Requirement(line) for line in lines]
+
+
+def pinned(lock: str) -> dict[str, str]:
+    return dict(_PINNED.findall((_REPOSITORY / lock).read_text()))
+
+
+@pytest.mark.parametrize(("lock", "extras"), [(_LOCKS[0], ()), (_LOCKS[1], ("dev",))])
+def test_a_lock_has_a_fitting_version_of_every_dependency(
+    lock: str, extras: tuple[str, ...]
+) -> None:
+    versions = pinned(lock)
+    for requirement in wanted(*extras):
+        version = versions.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement.name} is not in {lock}: run make lock"
+        assert requirement.specifier.contains(version, prereleases=True)
+
+
+def test_tests_run_with_the_versions_of_production() -> None:
+    assert pinned(_LOCKS[0]).items() <= pinned(_LOCKS[1]).items()
+
+
+@pytest.mark.parametrize("lock", _LOCKS)
+def test_a_lock_holds_hashes_and_no_addresses(lock: str) -> None:
+    text = (_REPOSITORY / lock).read_text()
+    assert "://" not in text
+    assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text))
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables of .env.example that are not commented out, and nothing else, are set."""
+    for name, _ in Settings.load().describe():
+        monkeypatch.delenv(name, raising=False)
+    text = (_REPOSITORY / ".env.example").read_text()
+    values = dict(re.findall(r"^([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+def test_every_setting_is_in_the_example_environment() -> None:
+    text = (_REPOSITORY / ".env.example").read_text()
+    described = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)
+    assert sorted(described) == sorted(name for name, _ in Settings.load().describe())
+
+
+def test_the_example_environment_is_enough_to_start(example: dict[str, str]) -> None:
+    settings = Settings.load()
+    assert settings.problems_for_run() == ()
+    assert client_problems(settings) == ()
+
+
+def test_the_example_names_the_defaults(
+    example: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = Settings.load().describe()
+    text = (_REPOSITORY / ".env.example").read_text()
+    for name, value in re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    assert Settings.load().describe() == defaults

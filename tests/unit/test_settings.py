@@ -1,0 +1,225 @@
+"""What the environment may say: every problem is told at once, by its variable, without values."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from worker.errors import EX_CONFIG, ConfigurationError
+from worker.settings import HealthSettings, RuntimeSettings, Settings
+
+COMPLETE = {
+    "SQS_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/000000000000/jobs",
+    "DATABASE_URL": "postgresql://worker:hunter2@db/nrf",
+    "S3_INPUT_BUCKET": "input",
+    "S3_REFERENCE_BUCKET": "layers",
+    "BACKEND_BASE_URL": "https://backend.example",
+    "BACKEND_API_KEY": "hunter2",
+    "GOVUK_NOTIFY_API_KEY": "hunter2",
+    "GOVUK_NOTIFY_TEMPLATE_JOB_COMPLETED": "a",
+    "GOVUK_NOTIFY_TEMPLATE_JOB_FAILED": "b",
+    "GOVUK_NOTIFY_SUPPORT_EMAIL": "support@example.com",
+    "GOVUK_NOTIFY_RESULTS_BASE_URL": "https://service.example",
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A complete environment, to change one thing in."""
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_an_empty_environment_has_the_documented_defaults() -> None:
+    settings = Settings.load()
+    assert settings.queue.sqs_wait_time_seconds == 20
+    assert settings.queue.sqs_visibility_timeout == 300
+    assert settings.queue.sqs_max_messages == 1
+    assert settings.queue.sqs_max_body_bytes == 1_048_576
+    assert settings.worker.worker_lease_seconds == 60
+    assert settings.worker.renewal_interval_s == 20
+    assert settings.worker.worker_job_timeout_seconds == 900
+    assert settings.worker.worker_graceful_shutdown_timeout == 30
+    assert settings.worker.retention_days == 90
+    assert settings.health.health_port == 8085
+    assert settings.aws.aws_region == "eu-west-2"
+
+
+def test_a_complete_environment_is_enough_to_run(environment: pytest.MonkeyPatch) -> None:
+    assert Settings.load().problems_for_run() == ()
+
+
+@pytest.mark.parametrize("missing", COMPLETE)
+def test_what_is_missing_is_named(environment: pytest.MonkeyPatch, missing: str) -> None:
+    environment.delenv(missing)
+    (problem,) = Settings.load().problems_for_run()
+    assert problem.startswith(missing)
+    assert problem.endswith("is required")
+
+
+def test_a_variable_that_is_set_to_nothing_is_missing(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BACKEND_API_KEY", "")
+    assert Settings.load().problems_for_run() == ("BACKEND_API_KEY is required",)
+
+
+def test_everything_that_is_missing_is_told_at_once() -> None:
+    assert len(Settings.load().problems_for_run()) == len(COMPLETE)
+
+
+def test_a_database_may_be_given_in_parts(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DATABASE_URL")
+    for name, value in {"DB_HOST": "db", "DB_NAME": "nrf", "DB_USER": "worker"}.items():
+        assert Settings.load().problems_for_run()
+        environment.setenv(name, value)
+    assert Settings.load().problems_for_run() == ()
+
+
+@pytest.mark.parametrize(
+    ("job_type", "needless"),
+    [
+        ("impact-assessment", {"S3_REFERENCE_BUCKET"}),
+        ("reference.load", {"S3_INPUT_BUCKET", "GOVUK_NOTIFY_TEMPLATE_JOB_COMPLETED"}),
+    ],
+)
+def test_what_only_a_job_type_needs_is_required_only_with_it(
+    environment: pytest.MonkeyPatch, job_type: str, needless: set[str]
+) -> None:
+    for name in needless:
+        environment.delenv(name)
+    environment.setenv("WORKER_JOB_TYPES", job_type)
+    assert Settings.load().problems_for_run() == ()
+
+
+def test_a_job_type_has_its_own_time_limit(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WORKER_JOB_TIMEOUT_SECONDS", "60")
+    worker = Settings.load().worker
+    assert worker.time_limit_s("impact-assessment") == 60
+    assert worker.time_limit_s("reference.load") == 3600
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"SQS_VISIBILITY_TIMEOUT": "64"}, "SQS_VISIBILITY_TIMEOUT (64 s)"),
+        ({"WORKER_LEASE_SECONDS": "296"}, "WORKER_LEASE_SECONDS (296 s)"),
+        ({"WORKER_JOB_TYPES": "impact-assessment,tea.make"}, "unknown types: tea.make"),
+        ({"BACKEND_BASE_URL": "ftp://backend"}, "BACKEND_BASE_URL"),
+        ({"BACKEND_BASE_URL": "backend.example"}, "BACKEND_BASE_URL"),
+        ({"ENVIRONMENT": "prod", "BACKEND_BASE_URL": "http://backend"}, "https in production"),
+        ({"DB_IAM_AUTHENTICATION": "true"}, "DB_IAM_AUTHENTICATION needs DB_HOST"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    (problem,) = Settings.load().problems_for_run()
+    assert words in problem
+
+
+def test_a_visibility_just_long_enough_for_the_lease_is_accepted(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("SQS_VISIBILITY_TIMEOUT", "65")
+    assert Settings.load().problems_for_run() == ()
+
+
+def test_no_job_types_at_all_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WORKER_JOB_TYPES", ",")
+    (problem,) = Settings.load().problems_for_run()
+    assert "WORKER_JOB_TYPES is empty" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SQS_WAIT_TIME_SECONDS", "21"),
+        ("SQS_WAIT_TIME_SECONDS", "soon"),
+        ("SQS_MAX_MESSAGES", "11"),
+        ("SQS_VISIBILITY_TIMEOUT", "43201"),
+        ("WORKER_LEASE_SECONDS", "0"),
+        ("HEALTH_PORT", "70000"),
+        ("DB_SSLMODE", "maybe"),
+        ("LOG_LEVEL", "chatty"),
+        ("BACKEND_PATCH_SCHEMA", "newest"),
+        ("IAT_GREENSPACE_SHARE", "1.5"),
+    ],
+)
+def test_a_bad_value_is_told_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{name}: ")
+    assert caught.value.exit_code == EX_CONFIG
+
+
+def test_all_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SQS_MAX_MESSAGES", "SQS_WAIT_TIME_SECONDS", "RETENTION_DAYS"):
+        monkeypatch.setenv(name, "-1")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert len(caught.value.problems) == 3
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S3_INPUT_BUCKET", "first, second,")
+    aws = Settings.load().aws
+    assert aws.s3_input_bucket == ("first", "second")
+    assert aws.default_input_bucket == "first"
+
+
+def test_older_names_are_read_and_newer_ones_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "8086")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert Settings.load().health.health_port == 8086
+    assert Settings.load().aws.aws_region == "eu-west-1"
+    monkeypatch.setenv("HEALTH_PORT", "8087")
+    monkeypatch.setenv("AWS_REGION", "eu-west-2")
+    assert Settings.load().health.health_port == 8087
+    assert Settings.load().aws.aws_region == "eu-west-2"
+
+
+def test_constants_of_the_method_have_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IAT_SUDS_MIN_DWELLINGS", "100")
+    monkeypatch.setenv("WASTEWATER_FACTOR", "5")
+    constants = Settings.load().nutrient
+    assert constants.suds_min_dwellings == 100
+    assert constants.wastewater_factor == 0.9
+
+
+@pytest.mark.parametrize("stage", ["prod", "production"])
+def test_production_is_known_by_its_stage(stage: str) -> None:
+    assert RuntimeSettings(environment=stage).is_production
+    assert not RuntimeSettings(environment="test").is_production
+
+
+def test_the_description_names_every_variable_and_shows_no_secret(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    rows = Settings.load().describe()
+    described = dict(rows)
+    assert len(described) == len(rows)
+    assert set(COMPLETE) <= set(described)
+    assert described["BACKEND_API_KEY"] == described["DATABASE_URL"] == "********"
+    assert described["DB_HOST"] == "(not set)"
+    assert described["SQS_WAIT_TIME_SECONDS"] == "20"
+    assert described["IAT_WASTEWATER_FACTOR"] == "0.9"
+    assert "hunter2" not in str(rows) + repr(Settings.load())
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        HealthSettings().health_port = 1  # type: ignore[misc]

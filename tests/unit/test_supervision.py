@@ -1,0 +1,100 @@
+"""Work in a thread: its value, its error, and how the main thread gets away from it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from worker.errors import Interrupted, TransientError
+from worker.jobs.context import Interruption, StopReason
+from worker.jobs.supervision import Abandoned, supervise
+from worker.logs import correlated, correlation_id
+from worker.shutdown import StopSignal
+
+
+def stopping(grace_s: float = 30) -> StopSignal:
+    return StopSignal(grace_s)
+
+
+def test_the_value_comes_back_and_the_correlation_id_goes_along() -> None:
+    with correlated("trace-1"):
+        value = supervise(correlation_id, Interruption(), limit_s=5, stop=stopping())
+
+    assert value == "trace-1"
+
+
+def test_the_error_of_the_work_is_raised() -> None:
+    def fail() -> None:
+        raise TransientError("s3_unavailable", "No answer.")
+
+    with pytest.raises(TransientError, match="s3_unavailable"):
+        supervise(fail, Interruption(), limit_s=5, stop=stopping())
+
+
+def test_work_over_its_time_is_interrupted_and_what_it_waits_for_is_aborted() -> None:
+    interruption = Interruption()
+    aborted = threading.Event()
+
+    def work() -> None:
+        with interruption.abortable(aborted.set):
+            aborted.wait(10)
+            raise RuntimeError("the query was cancelled")
+
+    with pytest.raises(Interrupted) as raised:
+        supervise(work, interruption, limit_s=0.2, stop=stopping())
+    assert raised.value.code == StopReason.TIMED_OUT
+
+
+def test_a_stop_that_leaves_no_time_interrupts() -> None:
+    interruption = Interruption()
+    stop = stopping(grace_s=0.4)
+
+    def work() -> None:
+        while True:
+            interruption.checkpoint()
+            time.sleep(0.01)
+
+    stop.request()
+    with pytest.raises(Interrupted) as raised:
+        supervise(work, interruption, limit_s=60, stop=stop)
+    assert raised.value.code == StopReason.STOP_REQUESTED
+
+
+def test_a_stop_with_time_left_lets_the_work_finish() -> None:
+    stop = stopping(grace_s=30)
+    stop.request()
+
+    def work() -> int:
+        time.sleep(0.3)
+        return 1
+
+    assert supervise(work, Interruption(), limit_s=60, stop=stop) == 1
+
+
+def test_work_that_does_not_let_go_is_abandoned() -> None:
+    release = threading.Event()
+    stop = stopping(grace_s=0)
+    stop.request()
+
+    with pytest.raises(Abandoned) as raised:
+        supervise(lambda: release.wait(30), Interruption(), limit_s=60, stop=stop)
+    release.set()
+    assert raised.value.reason is StopReason.STOP_REQUESTED
+
+
+def test_the_first_reason_to_stop_stays() -> None:
+    interruption = Interruption()
+    interruption.interrupt(StopReason.LEASE_LOST)
+    interruption.interrupt(StopReason.TIMED_OUT)
+
+    assert interruption.reason is StopReason.LEASE_LOST
+
+
+def test_an_abort_registered_after_the_interruption_never_starts_its_work() -> None:
+    interruption = Interruption()
+    interruption.interrupt(StopReason.LEASE_LOST)
+
+    with pytest.raises(Interrupted), interruption.abortable(lambda: None):
+        pytest.fail("the block must not run")
