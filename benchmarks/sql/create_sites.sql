@@ -1,0 +1,1 @@
+CREATE TEMPORARY TABLE bench_site (number integer, geom geometry(Geometry, 27700))
