@@ -5,6 +5,7 @@ Each pytest process (one for every xdist worker) has a cluster and an AWS emulat
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.postgis import DatabaseServer, EmbeddedPostgis
@@ -94,6 +96,17 @@ def acceptance_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"no acceptance data in {folder}: set ACCEPTANCE_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Puts the process's logging back after a test that configures it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def _unique(kind: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from base64 import b64encode
 from collections.abc import Iterator
@@ -271,16 +270,6 @@ def test_a_malformed_key_is_refused_at_the_start_without_quoting_it(key: str) ->
     with pytest.raises(ConfigurationError) as raised:
         client_of("http://127.0.0.1:1", key=key)
     assert not key or key not in "".join(traceback.format_exception(raised.value))
-
-
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Puts the process's logging back after a test that configures it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("own_logging")

@@ -18,6 +18,7 @@ from tests.fakes.reference_layers import ReferenceLayers
 from tests.fakes.reports import ABOUT, Pdf
 from tests.integration.test_notify_client import JANE, REFERENCE, TEMPLATE
 from tests.integration.test_notify_client import client_of as notify_client
+from worker import logs
 from worker.assessments.gcn import assess_gcn
 from worker.assessments.nutrient import assess_nutrient
 from worker.boundary.model import Site
@@ -34,7 +35,7 @@ from worker.reports.document import Picture, Report
 from worker.reports.gcn_report import gcn_report
 from worker.reports.map_data import MAX_CELLS
 from worker.reports.nutrient_report import nutrient_report
-from worker.settings import NotifySettings
+from worker.settings import NotifySettings, RuntimeSettings
 
 NOTICES = Notices(
     NotifySettings(
@@ -193,9 +194,11 @@ def test_the_email_carries_report_and_figures(connection: Connection) -> None:
     assert email.personalisation["report_note"] == ""
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_a_report_that_cannot_be_made_leaves_the_link_and_a_note(
-    connection: Connection, capfd: pytest.CaptureFixture[str]
+    connection: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    logs.configure(RuntimeSettings(log_format="json"))
     outcome = nutrients(connection, landscape(connection), site(rectangle(0, 0, 100, 100)))
     connection.execute("DROP TABLE reference.nn_catchments CASCADE")
 
@@ -204,7 +207,7 @@ def test_a_report_that_cannot_be_made_leaves_the_link_and_a_note(
     assert personalisation["report_link"] == LINK
     assert isinstance(personalisation["csv_link"], dict)
     assert personalisation["report_note"] == "The report could not be made."
-    assert "report.failed" in capfd.readouterr().out
+    assert "report.failed" in capsys.readouterr().out
 
 
 def test_a_file_that_is_too_large_leaves_the_link_and_a_note(connection: Connection) -> None:

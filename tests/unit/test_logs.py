@@ -9,10 +9,9 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import structlog
 from _pytest.logging import LogCaptureHandler
 
 from worker import logs
@@ -32,16 +31,7 @@ class Written(io.StringIO):
 
 
 @pytest.fixture
-def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def lines(restored: None, monkeypatch: pytest.MonkeyPatch) -> Lines:
+def lines(own_logging: None, monkeypatch: pytest.MonkeyPatch) -> Lines:
     """Configures logging, and gives what has been written since the last call."""
     written = Written()
     monkeypatch.setattr(sys, "stdout", written)
@@ -211,7 +201,7 @@ def test_libraries_speak_only_when_something_is_wrong(lines: Lines) -> None:
 
 
 def test_a_terminal_gets_text_with_the_same_redaction(
-    restored: None, monkeypatch: pytest.MonkeyPatch
+    own_logging: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = Written()
     monkeypatch.setattr(sys, "stderr", written)

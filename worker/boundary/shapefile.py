@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from worker.boundary.archive import ShapefileParts
 from worker.boundary.geometry import too_many_vertices
 from worker.boundary.limits import Limits
@@ -31,6 +33,8 @@ _SHAPE_NAMES = {1: "point", 3: "line", 8: "point", 11: "point", 13: "line", 18: 
 # Type, bounding box, number of parts, number of points.
 _POLYGON_HEAD = struct.Struct("<i4d2i")
 _DBF_HEAD = struct.Struct("<4xIHH")
+# Far beyond every place in metres or degrees, and far below what overflows in GDAL's sums.
+_MAX_COORDINATE = 1e9
 
 # What ArcGIS, QGIS and MapInfo write into a .cpg: UTF-8, 65001, 1252, ANSI 1252, ISO-8859-1, 88591.
 _UTF_8 = re.compile(r"(?i)utf-?8|65001")
@@ -44,7 +48,7 @@ def features(
     """(geometry, attributes) of each feature in file order; nothing is opened before the checks.
 
     Raises BoundaryError: ``boundary_unreadable``, ``not_polygonal``, ``geometry_empty``,
-    ``geometry_null``, ``too_many_vertices``, ``too_large``.
+    ``geometry_null``, ``coordinates_out_of_range``, ``too_many_vertices``, ``too_large``.
     """
     check_structure(parts.shp, limits)
     encoding = _encoding(parts.encoding)
@@ -130,6 +134,15 @@ def _check_record(main: bytes, number: int, offset: int, length: int, shape_type
         raise BoundaryError("geometry_empty", f"Feature {number} has an empty geometry.")
     if parts < 0 or points < 0 or _POLYGON_HEAD.size + 4 * parts + 16 * points > length:
         raise _unreadable(f"Feature {number} of the .shp file is damaged.")
+    coordinates = np.frombuffer(
+        main, dtype="<f8", count=2 * points, offset=body + _POLYGON_HEAD.size + 4 * parts
+    )
+    # GDAL drops such a geometry or keeps it, depending on how its sums overflow.
+    if not (np.abs(coordinates) < _MAX_COORDINATE).all():
+        raise BoundaryError(
+            "coordinates_out_of_range",
+            f"Feature {number} has a coordinate that is not a finite number or is on no map.",
+        )
     return int(points)
 
 
