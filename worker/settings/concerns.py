@@ -1,0 +1,163 @@
+"""The settings by concern; names of variables are those of the deployment guide."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from worker.settings.base import CommaSeparated, Concern
+
+IMPACT_ASSESSMENT = "impact-assessment"
+REFERENCE_LOAD = "reference.load"
+KNOWN_JOB_TYPES = frozenset({IMPACT_ASSESSMENT, REFERENCE_LOAD})
+
+# A message that is given back while its lease still runs would be found busy and cost a receive.
+VISIBILITY_MARGIN_S = 5
+# AWS hands a message to someone else 12 hours after its receipt, whatever the extensions.
+MAX_VISIBILITY_S = 43_200
+# Half an hour before that, what is still held is given back in good order.
+MAX_HOLD_S = 41_400
+
+
+class QueueSettings(Concern):
+    """SQS: which queue, how long a poll waits, how long a received message stays ours."""
+
+    sqs_queue_url: str = ""
+    sqs_dlq_url: str = ""
+    sqs_wait_time_seconds: int = Field(20, ge=0, le=20)
+    sqs_visibility_timeout: int = Field(300, ge=1, le=MAX_VISIBILITY_S)
+    sqs_max_messages: int = Field(1, ge=1, le=10)
+    sqs_max_body_bytes: int = Field(1_048_576, ge=1024, le=1_048_576)
+
+
+class AwsSettings(Concern):
+    """Region and, for emulators, the endpoint; credentials come from boto3's own chain."""
+
+    aws_region: str = Field(
+        "eu-west-2", validation_alias=AliasChoices("aws_region", "aws_default_region")
+    )
+    aws_endpoint_url: str | None = None
+    s3_input_bucket: CommaSeparated = ()
+    s3_reference_bucket: CommaSeparated = ()
+    s3_max_reference_bytes: int = Field(8 * 1024**3, ge=1)
+
+    @property
+    def default_input_bucket(self) -> str:
+        return self.s3_input_bucket[0] if self.s3_input_bucket else ""
+
+    @property
+    def default_reference_bucket(self) -> str:
+        return self.s3_reference_bucket[0] if self.s3_reference_bucket else ""
+
+
+class WorkerSettings(Concern):
+    """How jobs are claimed, limited and stopped; times in seconds."""
+
+    worker_job_types: CommaSeparated = (IMPACT_ASSESSMENT, REFERENCE_LOAD)
+    worker_lease_seconds: float = Field(60, gt=0)
+    worker_job_timeout_seconds: float = Field(900, gt=0)
+    worker_reference_load_timeout_seconds: float = Field(3600, gt=0)
+    worker_graceful_shutdown_timeout: float = Field(30, ge=0)
+    worker_max_attempts: int = Field(3, ge=1)
+    worker_backoff_base_seconds: float = Field(60, gt=0)
+    worker_max_rss_mb: int | None = Field(None, ge=64)
+    worker_max_jobs: int | None = Field(None, ge=1)
+    worker_configuration_pause_seconds: float = Field(30, gt=0)
+    worker_sweep_interval_seconds: float = Field(30, gt=0)
+    worker_pending_limit_seconds: float = Field(86_400, gt=0)
+    retention_days: int = Field(90, ge=1)
+
+    @property
+    def renewal_interval_s(self) -> float:
+        """Lease and visibility are renewed this often: a third of the lease."""
+        return self.worker_lease_seconds / 3
+
+    def time_limit_s(self, job_type: str) -> float:
+        """How long a job of this type may take."""
+        if job_type == REFERENCE_LOAD:
+            return self.worker_reference_load_timeout_seconds
+        return self.worker_job_timeout_seconds
+
+
+class HealthSettings(Concern):
+    """The health process: its port, and how long a phase may last without progress (seconds)."""
+
+    health_port: int = Field(
+        8085, ge=0, le=65_535, validation_alias=AliasChoices("health_port", "api_port")
+    )
+    health_host: str = "0.0.0.0"  # noqa: S104 - the container's health check and load balancer
+    health_poll_margin_seconds: float = Field(70, gt=0)
+    health_job_margin_seconds: float = Field(60, gt=0)
+    health_delivery_limit_seconds: float = Field(120, gt=0)
+    health_idle_limit_seconds: float = Field(80, gt=0)
+
+
+class DatabaseSettings(Concern):
+    """PostGIS: one URL, or host, name and user with a password or an IAM token."""
+
+    database_url: SecretStr | None = None
+    db_host: str = ""
+    db_port: int = Field(5432, ge=1, le=65_535)
+    db_name: str = ""
+    db_user: str = ""
+    db_password: SecretStr | None = None
+    db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "require"
+    db_sslrootcert: str | None = None
+    db_iam_authentication: bool = False
+    db_connect_timeout_seconds: int = Field(5, ge=1)
+    db_statement_timeout_seconds: float = Field(120, gt=0)
+
+
+class BackendSettings(Concern):
+    """Where results go; one base URL, never one from a message."""
+
+    backend_base_url: str = ""
+    backend_api_key: SecretStr | None = None
+    backend_patch_schema: Literal["none", "levy-range", "levy-model-v1"] = "none"
+    backend_accepts_empty_edps: bool = False
+    backend_timeout_seconds: float = Field(30, gt=0)
+    backend_retry_wait_seconds: float = Field(1, ge=0)
+    tracing_header: str = "x-cdp-request-id"
+
+
+class NotifySettings(Concern):
+    """GOV.UK Notify: key, templates, who may be written to outside production."""
+
+    govuk_notify_api_key: SecretStr | None = None
+    govuk_notify_base_url: str = "https://api.notifications.service.gov.uk"
+    govuk_notify_template_job_started: str = ""
+    govuk_notify_template_job_completed: str = ""
+    govuk_notify_template_job_failed: str = ""
+    govuk_notify_support_email: str = ""
+    govuk_notify_results_base_url: str = ""
+    govuk_notify_allowed_domains: CommaSeparated = ()
+    govuk_notify_timeout_seconds: float = Field(30, gt=0)
+    report_by_email: bool = False
+
+
+class RuntimeSettings(Concern):
+    """Stage, version and logging."""
+
+    environment: str = "local"
+    service_version: str = "unknown"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment in {"prod", "production"}
+
+
+class BoundarySettings(Concern):
+    """Limits on files from users, and on the child process that opens them."""
+
+    boundary_max_bytes: int = Field(100 * 1024 * 1024, ge=1)
+    boundary_max_expanded_bytes: int = Field(500 * 1024 * 1024, ge=1)
+    boundary_max_entries: int = Field(200, ge=1)
+    boundary_max_ratio: int = Field(200, ge=1)
+    boundary_max_vertices: int = Field(500_000, ge=4)
+    boundary_max_features: int = Field(10_000, ge=1)
+    boundary_cpu_seconds: int = Field(60, ge=1)
+    boundary_wall_seconds: float = Field(90, gt=0)
+    boundary_memory_mb: int = Field(1024, ge=128)
