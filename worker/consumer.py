@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from worker.errors import (
@@ -27,7 +28,7 @@ from worker.logs import correlated, logger
 from worker.progress import Phase, Progress
 from worker.queue.envelope import correlation_of
 from worker.queue.keeper import Hold, Keeper
-from worker.queue.sqs import Message, SqsQueue, StaleReceipt
+from worker.queue.sqs import Message, StaleReceipt
 from worker.readiness import Gate
 from worker.settings import MAX_HOLD_S, Settings
 from worker.shutdown import StopSignal
@@ -56,13 +57,33 @@ class Handles(Protocol):
     def deliver_overdue(self) -> Round: ...
 
 
+class MessageQueue(Protocol):
+    """Where messages come from and are settled; see ``worker.queue.sqs.SqsQueue``."""
+
+    def receive(
+        self, *, max_messages: int, wait_s: int, visibility_s: int
+    ) -> tuple[Message, ...]: ...
+
+    def delete(self, message: Message) -> None: ...
+
+    def set_visibility(self, message: Message, seconds: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What has been going on since the last message: polls that brought none, and seconds."""
+
+    empty_polls: int
+    seconds: float
+
+
 class Consumer:
     """Polls until it is told to stop or something that it cannot do without is gone."""
 
     def __init__(
         self,
         settings: Settings,
-        queue: SqsQueue,
+        queue: MessageQueue,
         runner: Handles,
         keeper: Keeper,
         gate: Gate,
@@ -72,6 +93,7 @@ class Consumer:
         health_alive: Callable[[], bool],
         renew_visibility: Callable[[Message, int], None],
         housekeeping: Callable[[], None],
+        enough: Callable[[Idle], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -84,7 +106,10 @@ class Consumer:
         self._health_alive = health_alive
         self._renew_visibility = renew_visibility
         self._housekeeping = housekeeping
+        self._enough = enough
         self._clock = clock
+        self._empty_polls = 0
+        self._idle_since = clock()
         self._idle_limit_s = settings.health.health_idle_limit_seconds
         self._failures = 0
         self._jobs = 0
@@ -127,12 +152,16 @@ class Consumer:
         if worker.worker_max_jobs is not None and self._jobs >= worker.worker_max_jobs:
             _log.info("worker.stopping", reason="job_limit", jobs=self._jobs)
             return EX_TEMPFAIL
+        if self._enough(Idle(self._empty_polls, self._clock() - self._idle_since)):
+            _log.info("worker.stopping", reason="idle", jobs=self._jobs)
+            return EX_OK
         return None
 
     def _poll(self) -> None:
         messages = self._receive()
         if not messages:
             if not self._failures:
+                self._empty_polls += 1
                 self._when_idle()
             return
         holds = {message.message_id: self._hold(message) for message in messages}
@@ -143,6 +172,8 @@ class Consumer:
                     self._settle(message, RELEASE_AT_ONCE)
                 else:
                     self._process(message)
+        self._empty_polls = 0
+        self._idle_since = self._clock()
 
     def _may_start(self, message: Message) -> bool:
         if self._stop.requested or self._wedged or self._gate.faulty:
