@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from worker import checks
 from worker.boundary.sandbox import Sandbox
@@ -10,7 +12,7 @@ from worker.clients.backend import BackendClient
 from worker.clients.db import Database
 from worker.clients.notify import NotifyClient
 from worker.clients.s3 import BoundaryStore, ReferenceStore
-from worker.consumer import Consumer
+from worker.consumer import Consumer, Idle, MessageQueue
 from worker.errors import WorkerError
 from worker.execution import Execution
 from worker.health import HealthProcess
@@ -30,7 +32,7 @@ from worker.ledger.retention import erase_personal_data
 from worker.logs import correlated, logger
 from worker.progress import Phase, Progress
 from worker.queue.keeper import Keeper
-from worker.queue.sqs import SqsQueue, make_sqs_client
+from worker.queue.sqs import Message, SqsQueue, make_sqs_client
 from worker.readiness import Gate, Probe
 from worker.reference.versions import active_versions
 from worker.runner import Runner
@@ -43,26 +45,47 @@ _log = logger(__name__)
 DELIVERY_CLAIM_S = 130.0
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where messages come from, how they are kept invisible, and how often they are handed out."""
+
+    queue: MessageQueue
+    renew_visibility: Callable[[Message, int], None]
+    max_receives: int | None
+
+
+def sqs_source(settings: Settings) -> Source:
+    """The queue of the settings; raises StartError ``queue_unavailable``."""
+    url = settings.queue.sqs_queue_url
+    queue = SqsQueue(make_sqs_client(settings.aws, settings.queue.sqs_wait_time_seconds), url)
+    # The keeper renews while the loop is in a poll, and must not wait as long as a poll may.
+    renewals = SqsQueue(make_sqs_client(settings.aws, 0), url)
+    redrive = checks.check_queue(queue, settings.queue, settings.aws)
+    return Source(queue, renewals.set_visibility, redrive.max_receive_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the process has before its consumer; what has to be closed is left to ``stack``."""
+
+    settings: Settings
+    stop: StopSignal
+    health: HealthProcess
+    worker_id: str
+    stack: ExitStack
+
+
 def assemble(
-    settings: Settings,
-    stop: StopSignal,
-    health: HealthProcess,
-    worker_id: str,
-    stack: ExitStack,
+    parts: Parts, source_of: Callable[[Settings], Source], *, enough: Callable[[Idle], bool]
 ) -> Consumer:
-    """The consumer, ready to run; what has to be closed is left to ``stack``.
+    """The consumer, ready to run; ``enough`` says whether an idle loop ends.
 
     Raises StartError (exit code 69) naming the dependency that is missing.
     """
+    settings, stop, health, stack = parts.settings, parts.stop, parts.health, parts.stack
     database = stack.enter_context(Database.from_settings(settings))
-    queue = SqsQueue(
-        make_sqs_client(settings.aws, settings.queue.sqs_wait_time_seconds),
-        settings.queue.sqs_queue_url,
-    )
-    # The keeper renews while the loop is in a poll, and must not wait as long as a poll may.
-    renewals = SqsQueue(make_sqs_client(settings.aws, 0), settings.queue.sqs_queue_url)
     checks.check_database(database)
-    redrive = checks.check_queue(queue, settings.queue, settings.aws)
+    source = source_of(settings)
     keeper = Keeper(settings.worker.renewal_interval_s)
     keeper.start()
     stack.callback(keeper.close)
@@ -91,7 +114,7 @@ def assemble(
         courier,
         keeper,
         stop,
-        renew_visibility=renewals.set_visibility,
+        renew_visibility=source.renew_visibility,
         report=health.report,
     )
     runner = Runner(
@@ -100,23 +123,24 @@ def assemble(
         database.connection,
         ledger,
         execution,
-        worker_id=worker_id,
-        max_receives=redrive.max_receive_count,
+        worker_id=parts.worker_id,
+        max_receives=source.max_receives,
         unreadable=notices.unreadable,
     )
     # Last: the child starts up while the first poll waits, not while this process still imports.
     sandbox.warm()
     return Consumer(
         settings,
-        queue,
+        source.queue,
         runner,
         keeper,
         _gate(settings, database, registry, store, runner),
         stop,
         report=health.report,
         health_alive=lambda: health.alive,
-        renew_visibility=renewals.set_visibility,
+        renew_visibility=source.renew_visibility,
         housekeeping=lambda: _keep_house(database, settings, registry, notices),
+        enough=enough,
     )
 
 

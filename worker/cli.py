@@ -25,7 +25,9 @@ app = typer.Typer(
 assess_app = typer.Typer(help="Assess a boundary file without a queue.", no_args_is_help=True)
 db_app = typer.Typer(help="The database schema.", no_args_is_help=True)
 config_app = typer.Typer(help="The effective configuration.", no_args_is_help=True)
+job_app = typer.Typer(help="One job without a queue.", no_args_is_help=True)
 app.add_typer(assess_app, name="assess")
+app.add_typer(job_app, name="job")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
 app.add_typer(cli_operators.jobs_app, name="jobs")
@@ -89,11 +91,32 @@ def main() -> None:
 
 
 @app.command()
-def run() -> None:
+def run(
+    drain: Annotated[
+        bool, typer.Option("--drain", help="End after the first poll that brings nothing.")
+    ] = False,
+    max_idle_seconds: Annotated[
+        float | None, typer.Option(min=0, help="End when no message has come for so long.")
+    ] = None,
+) -> None:
     """Run the daemon: poll the queue until a signal says stop."""
     from worker.main import main as run_daemon
 
-    raise typer.Exit(run_daemon())
+    raise typer.Exit(run_daemon(drain=drain, max_idle_s=max_idle_seconds))
+
+
+@job_app.command("run")
+def run_one(
+    job_type: Annotated[str, typer.Argument(metavar="TYPE", help="See docs/messages.md.")],
+    payload: Annotated[
+        str, typer.Option(help="The message's other members as JSON, or @FILE.")
+    ] = "{}",
+    correlation_id: Annotated[str | None, typer.Option(help="Default: a new one.")] = None,
+) -> None:
+    """Run one job to its end without a queue: 0 done, 65 failed for good, 75 try again."""
+    from worker.single_job import read_payload, run_job
+
+    raise typer.Exit(run_job(job_type, read_payload(payload), correlation_id=correlation_id))
 
 
 @assess_app.command("nutrient")

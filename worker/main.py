@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from worker import logs
 from worker.errors import EX_SOFTWARE, ConfigurationError, StartError
@@ -14,22 +16,44 @@ from worker.progress import Phase, Progress
 from worker.settings import RuntimeSettings, Settings
 from worker.shutdown import StopSignal
 
+if TYPE_CHECKING:
+    from worker.assembly import Parts
+    from worker.consumer import Consumer, Idle
+
 _log = logs.logger(__name__)
 _START_LIMIT_S = 120.0
 
 
-def main() -> int:
-    """Run the daemon until it is told to stop; returns the exit code (see ``worker.errors``)."""
+def main(*, drain: bool = False, max_idle_s: float | None = None) -> int:
+    """Run the daemon until it is told to stop; returns the exit code (see ``worker.errors``).
+
+    ``drain``: end, with 0, after the first poll that brings nothing. ``max_idle_s``: end, with 0,
+    when no message has come for so long, whatever the reason.
+    """
+
+    def enough(idle: Idle) -> bool:
+        drained = drain and idle.empty_polls > 0
+        return drained or (max_idle_s is not None and idle.seconds >= max_idle_s)
+
+    def consumer(parts: Parts) -> Consumer:
+        from worker.assembly import assemble, sqs_source
+
+        return assemble(parts, sqs_source, enough=enough)
+
+    def daemon(settings: Settings) -> int:
+        refuse(settings.problems_for_run())
+        return supervised(settings, stop_signal(settings), consumer)
+
+    return guarded(daemon)
+
+
+def guarded(run: Callable[[Settings], int]) -> int:
+    """Run with the settings and JSON logs; whatever goes wrong becomes a line and an exit code."""
     logs.configure(RuntimeSettings.model_construct())
     try:
         settings = Settings.load()
         logs.configure(settings.runtime)
-        problems = settings.problems_for_run()
-        if problems:
-            raise ConfigurationError(problems)
-        stop = StopSignal(settings.worker.worker_graceful_shutdown_timeout)
-        stop.install()
-        code = _run(settings, stop)
+        code = run(settings)
     except ConfigurationError as error:
         for problem in error.problems:
             _log.critical("worker.not_started", error_code=error.code, problem=problem)
@@ -49,16 +73,32 @@ def main() -> int:
     return code
 
 
-def _run(settings: Settings, stop: StopSignal) -> int:
+def refuse(problems: tuple[str, ...]) -> None:
+    """Raise ConfigurationError if there is any problem."""
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def stop_signal(settings: Settings) -> StopSignal:
+    """The flag that SIGTERM and SIGINT set from now on."""
+    stop = StopSignal(settings.worker.worker_graceful_shutdown_timeout)
+    stop.install()
+    return stop
+
+
+def supervised(
+    settings: Settings, stop: StopSignal, consumer_of: Callable[[Parts], Consumer]
+) -> int:
+    """Run a consumer beside its health process; returns the loop's exit code."""
     with ExitStack() as stack:
         # First, so that the child starts up while this process imports the rest.
         health = HealthProcess(settings.health, settings.runtime)
         health.start()
         stack.callback(health.stop)
         health.report(Progress(Phase.STARTING, _START_LIMIT_S))
-        from worker.assembly import assemble
+        from worker.assembly import Parts
 
-        consumer = assemble(settings, stop, health, worker_id(), stack)
+        consumer = consumer_of(Parts(settings, stop, health, worker_id(), stack))
         # What lives now lives for good: freezing it keeps full collections short.
         gc.collect()
         gc.freeze()

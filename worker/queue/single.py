@@ -18,7 +18,7 @@ class SingleMessageQueue:
     """Hands out its message as SQS would, with visibility timeout and a limit of receives.
 
     A message that is released with a delay comes again after it; one that is released at once, or
-    after the last receive, is over. ``wait`` sleeps for so many seconds or until a stop is requested.
+    after the last receive, is over. ``wait`` sleeps that many seconds, less if a stop is asked for.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SingleMessageQueue:
             received_monotonic=0.0,
         )
         self._wait = wait
-        self._max_receives = max_receives
+        self.max_receives = max_receives
         self._clock = clock
         # The keeper renews from a thread of its own.
         self._lock = threading.Lock()
@@ -67,6 +67,9 @@ class SingleMessageQueue:
             now = self._clock()
             if now < self._visible_at:
                 return ()
+            if self._message.receive_count >= self.max_receives:
+                self._used_up = True
+                return ()
             self._visible_at = now + visibility_s
             self._message = replace(
                 self._message,
@@ -86,7 +89,7 @@ class SingleMessageQueue:
         with self._lock:
             self._visible_at = self._clock() + seconds
             self.refused = seconds == 0
-            self._used_up = message.receive_count >= self._max_receives
+            self._used_up = message.receive_count >= self.max_receives
 
     def renew(self, message: Message, seconds: int) -> None:
         """Keep the message from being handed out again while its job runs."""

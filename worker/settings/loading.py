@@ -69,16 +69,20 @@ class Settings:
             raise ConfigurationError(tuple(read.problems))
         return settings
 
-    def problems_for_run(self) -> tuple[str, ...]:
-        """What keeps the daemon from starting, one line each; empty if nothing does."""
+    def problems_for_run(self, *, with_queue: bool = True) -> tuple[str, ...]:
+        """What keeps the daemon from starting, one line each; empty if nothing does.
+
+        A single job runs without a queue.
+        """
+        no_queue = with_queue and not self.queue.sqs_queue_url
         return (
+            *(("SQS_QUEUE_URL is required",) if no_queue else ()),
             *self._missing(),
             *self._contradictions(),
         )
 
     def _missing(self) -> tuple[str, ...]:
         required: list[tuple[str, bool]] = [
-            ("SQS_QUEUE_URL", bool(self.queue.sqs_queue_url)),
             (
                 "DATABASE_URL (or DB_HOST, DB_NAME and DB_USER)",
                 self.database.database_url is not None
