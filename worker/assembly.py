@@ -10,6 +10,7 @@ from worker import checks
 from worker.boundary.sandbox import Sandbox
 from worker.clients.backend import BackendClient
 from worker.clients.db import Database
+from worker.clients.ecs import TaskProtection
 from worker.clients.notify import NotifyClient
 from worker.clients.s3 import BoundaryStore, ReferenceStore
 from worker.consumer import Consumer, Idle, MessageQueue
@@ -135,6 +136,7 @@ def assemble(
         runner,
         keeper,
         _gate(settings, database, registry, store, runner),
+        _protection(settings),
         stop,
         report=health.report,
         health_alive=lambda: health.alive,
@@ -153,6 +155,14 @@ def _deliverer(settings: Settings, stack: ExitStack) -> Deliverer:
     version = settings.runtime.service_version
     backend = stack.enter_context(BackendClient(settings.backend, version=version))
     return Deliverer(backend, NotifyClient(settings.notify, settings.runtime))
+
+
+def _protection(settings: Settings) -> TaskProtection:
+    worker = settings.worker
+    longest_job_s = max(worker.time_limit_s(name) for name in worker.worker_job_types)
+    # After the job come its deliveries, which have the limit of an assessment.
+    longest_s = longest_job_s + worker.worker_job_timeout_seconds
+    return TaskProtection(settings.ecs.ecs_agent_uri, longest_s=longest_s)
 
 
 def _gate(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.clients.ecs import TaskProtection
 from worker.errors import (
     EX_OK,
     EX_SOFTWARE,
@@ -87,6 +88,7 @@ class Consumer:
         runner: Handles,
         keeper: Keeper,
         gate: Gate,
+        protection: TaskProtection,
         stop: StopSignal,
         *,
         report: Callable[[Progress], None],
@@ -101,6 +103,7 @@ class Consumer:
         self._runner = runner
         self._keeper = keeper
         self._gate = gate
+        self._protection = protection
         self._stop = stop
         self._report = report
         self._health_alive = health_alive
@@ -119,6 +122,12 @@ class Consumer:
 
     def run(self) -> int:
         """The loop; returns the process's exit code."""
+        try:
+            return self._loop()
+        finally:
+            self._protection.off()
+
+    def _loop(self) -> int:
         while True:
             code = self._reason_to_end()
             if code is not None:
@@ -160,6 +169,7 @@ class Consumer:
     def _poll(self) -> None:
         messages = self._receive()
         if not messages:
+            self._protection.off()
             if not self._failures:
                 self._empty_polls += 1
                 self._when_idle()
@@ -221,6 +231,7 @@ class Consumer:
         self._stop.wait(wait_s)
 
     def _process(self, message: Message) -> None:
+        self._protection.on()
         try:
             verdict = self._runner.handle(message)
         except TransientError as error:
@@ -276,6 +287,7 @@ class Consumer:
             self._gate.close(swept.fault)
 
     def _wait_for_dependencies(self) -> None:
+        self._protection.off()
         self._report(Progress(Phase.WAITING, self._idle_limit_s))
         self._stop.wait(_DEPENDENCY_POLL_S)
 

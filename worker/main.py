@@ -13,7 +13,7 @@ from worker import logs
 from worker.errors import EX_SOFTWARE, ConfigurationError, StartError
 from worker.health import HealthProcess
 from worker.progress import Phase, Progress
-from worker.settings import RuntimeSettings, Settings
+from worker.settings import EcsSettings, RuntimeSettings, Settings
 from worker.shutdown import StopSignal
 
 if TYPE_CHECKING:
@@ -98,14 +98,21 @@ def supervised(
         health.report(Progress(Phase.STARTING, _START_LIMIT_S))
         from worker.assembly import Parts
 
-        consumer = consumer_of(Parts(settings, stop, health, worker_id(), stack))
+        name = worker_id(settings.ecs)
+        consumer = consumer_of(Parts(settings, stop, health, name, stack))
         # What lives now lives for good: freezing it keeps full collections short.
         gc.collect()
         gc.freeze()
-        _log.info("worker.started", worker_id=worker_id(), health_port=health.port)
+        _log.info("worker.started", worker_id=name, health_port=health.port)
         return consumer.run()
 
 
-def worker_id() -> str:
-    """Who holds a lease: host and process, unique among running workers."""
+def worker_id(ecs: EcsSettings) -> str:
+    """Who holds a lease, unique among running workers: task and container, or host and process."""
+    if ecs.ecs_container_metadata_uri_v4:
+        from worker.clients.ecs import task_name
+
+        name = task_name(ecs.ecs_container_metadata_uri_v4)
+        if name is not None:
+            return name
     return f"{socket.gethostname()}:{os.getpid()}"

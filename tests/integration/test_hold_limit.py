@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.ledger import LedgerBench, connector
 from tests.fakes.messages import assessment_body, message
+from worker.clients.ecs import TaskProtection
 from worker.consumer import Consumer
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.errors import EX_TEMPFAIL, WorkerError
@@ -193,6 +194,7 @@ def test_a_message_that_waited_too_long_behind_another_is_released_unprocessed(
         slow,
         keeper,
         Gate((), lambda _: None, pause_s=1),
+        TaskProtection("", longest_s=60),
         StopSignal(30),
         report=lambda _: None,
         health_alive=lambda: True,

@@ -136,6 +136,13 @@ class NotifySettings(Concern):
     report_by_email: bool = False
 
 
+class EcsSettings(Concern):
+    """Where the agent of ECS answers; ECS itself sets both in every container."""
+
+    ecs_agent_uri: str = ""
+    ecs_container_metadata_uri_v4: str = ""
+
+
 class RuntimeSettings(Concern):
     """Stage, version and logging."""
 

@@ -19,6 +19,7 @@ from worker.settings.concerns import (
     BackendSettings,
     BoundarySettings,
     DatabaseSettings,
+    EcsSettings,
     HealthSettings,
     NotifySettings,
     QueueSettings,
@@ -40,6 +41,7 @@ class Settings:
     database: DatabaseSettings
     backend: BackendSettings
     notify: NotifySettings
+    ecs: EcsSettings
     runtime: RuntimeSettings
     boundary: BoundarySettings
     nutrient: NutrientConstants
@@ -60,6 +62,7 @@ class Settings:
             database=read(DatabaseSettings),
             backend=read(BackendSettings),
             notify=read(NotifySettings),
+            ecs=read(EcsSettings),
             runtime=read(RuntimeSettings),
             boundary=read(BoundarySettings),
             nutrient=read(NutrientConstants),
