@@ -10,16 +10,9 @@ from dataclasses import asdict
 import pytest
 from flask.testing import FlaskClient
 
+from tests.fakes.clock import Clock
 from worker.health_process import START_LIMIT_S, Watch, create_app, follow
 from worker.progress import Phase, Progress
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
