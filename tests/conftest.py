@@ -18,6 +18,7 @@ import structlog
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.postgis import DatabaseServer, EmbeddedPostgis
 from worker.migrations import runner
+from worker.settings import DOMAINS
 
 _REPOSITORY = Path(__file__).parents[1]
 
@@ -51,6 +52,25 @@ def database_url(postgis: DatabaseServer, database_template: str) -> Iterator[st
     """A migrated, empty database of this test's own."""
     name = _unique("test")
     yield postgis.create_database(name, database_template)
+    postgis.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def domains_template(postgis: DatabaseServer, database_template: str) -> Iterator[str]:
+    """Name of a migrated, empty database that has the tables of every domain too."""
+    name = _unique("domains")
+    url = postgis.create_database(name, database_template)
+    for domain in DOMAINS:
+        runner.upgrade_domain(domain, url)
+    yield name
+    postgis.drop_database(name)
+
+
+@pytest.fixture
+def domains_url(postgis: DatabaseServer, domains_template: str) -> Iterator[str]:
+    """A migrated, empty database with the tables of ``water`` and ``lists``, of this test's own."""
+    name = _unique("domain")
+    yield postgis.create_database(name, domains_template)
     postgis.drop_database(name)
 
 

@@ -6,24 +6,21 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from worker import checks
+from worker import checks, job_types
 from worker.boundary.sandbox import Sandbox
 from worker.clients.backend import BackendClient
 from worker.clients.db import Database
 from worker.clients.ecs import TaskProtection
 from worker.clients.notify import NotifyClient
-from worker.clients.s3 import BoundaryStore, ReferenceStore
+from worker.clients.s3 import BoundaryStore
 from worker.consumer import Consumer, Idle, MessageQueue
 from worker.errors import WorkerError
 from worker.execution import Execution
 from worker.health import HealthProcess
 from worker.jobs.courier import Courier
 from worker.jobs.deliveries import Deliverer
-from worker.jobs.impact_assessment import ImpactAssessments, Tools
 from worker.jobs.notices import Notices, Subject
-from worker.jobs.reference_load import ReferenceLoads
-from worker.jobs.reference_load import Tools as ReferenceTools
-from worker.jobs.registry import JobType, Registry
+from worker.jobs.registry import Registry
 from worker.jobs.stored import restored
 from worker.ledger.ledger import Ledger
 from worker.ledger.models import NewDelivery, StoredJob
@@ -95,11 +92,7 @@ def assemble(
     store = BoundaryStore(settings.aws)
     notices = Notices(settings.notify)
     sandbox = stack.enter_context(Sandbox(settings.boundary))
-    registry = _registry(
-        settings,
-        ImpactAssessments(Tools(settings, database, store, sandbox, notices)),
-        ReferenceLoads(ReferenceTools(settings, database, ReferenceStore(settings.aws), notices)),
-    )
+    registry = job_types.registry(settings, database, store, sandbox, notices)
     courier = Courier(
         Outbox(database.connection, claim_s=DELIVERY_CLAIM_S),
         _deliverer(settings, stack),
@@ -144,11 +137,6 @@ def assemble(
         housekeeping=lambda: _keep_house(database, settings, registry, notices),
         enough=enough,
     )
-
-
-def _registry(settings: Settings, *known: JobType) -> Registry:
-    wanted = settings.worker.worker_job_types
-    return Registry(tuple(one for one in known if one.name in wanted))
 
 
 def _deliverer(settings: Settings, stack: ExitStack) -> Deliverer:

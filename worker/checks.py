@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from worker.clients.backend import BackendClient
 from worker.clients.db import Database
+from worker.clients.domains import database_of
 from worker.clients.notify import NotifyClient
 from worker.errors import EX_UNAVAILABLE, ConfigurationError, StartError, WorkerError
 from worker.logs import logger
 from worker.migrations import runner as migrations
 from worker.queue.sqs import RedrivePolicy, SqsQueue, make_sqs_client
-from worker.settings import AwsSettings, QueueSettings, Settings
+from worker.settings import DOMAINS, AwsSettings, QueueSettings, Settings
 
 _log = logger(__name__)
 
@@ -19,6 +22,11 @@ def client_problems(settings: Settings) -> tuple[str, ...]:
     problems: list[str] = []
     for check in (
         lambda: Database.check_settings(settings.database),
+        *(
+            partial(database_of, domain, settings)
+            for domain in DOMAINS
+            if settings.database.of(domain) is not settings.database
+        ),
         lambda: BackendClient(settings.backend).close(),
         lambda: NotifyClient(settings.notify, settings.runtime),
     ):

@@ -14,7 +14,7 @@ import typer
 
 from worker import cli_operators, cli_reference, errors, logs
 from worker.cli_tools import console, open_database, read_settings
-from worker.settings import Settings
+from worker.settings import DOMAINS, Settings
 
 app = typer.Typer(
     help="NRF impact assessment worker.",
@@ -210,11 +210,25 @@ def submit(
 
 
 @db_app.command("migrate")
-def migrate() -> None:
+def migrate(
+    domains: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            metavar="DOMAINS",
+            help="Make the tables of these domains too (water,lists): only where no other service"
+            " owns them.",
+        ),
+    ] = "",
+) -> None:
     """Bring the database to the newest schema."""
     from worker.migrations import runner
 
-    with open_database(read_settings()) as database:
+    wanted = {name.strip() for name in domains.split(",") if name.strip()}
+    if not wanted <= set(DOMAINS):
+        raise typer.BadParameter(f"--with takes {','.join(DOMAINS)}")
+    settings = read_settings()
+    with open_database(settings) as database:
         conninfo = database.conninfo()
     before = runner.current(conninfo)
     runner.upgrade(conninfo)
@@ -223,6 +237,7 @@ def migrate() -> None:
 
 @config_app.command("check")
 def check_config() -> None:
+    from worker.clients.domains import database_of
     """Print the effective configuration, secrets masked, and what is wrong with it."""
     from rich.table import Table
 
@@ -230,6 +245,10 @@ def check_config() -> None:
 
     settings = Settings.load()
     table = Table("variable", "value", box=None)
+    for domain in DOMAINS:
+        if domain in wanted:
+            runner.upgrade_domain(domain, database_of(domain, settings).conninfo())
+            print(f"{domain}: its tables are there")
     for variable, value in settings.describe():
         table.add_row(variable, value)
     console().print(table)

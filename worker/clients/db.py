@@ -68,7 +68,7 @@ class Database:
     ) -> None:
         if settings.db_iam_authentication and token is None:
             raise ConfigurationError(("DB_IAM_AUTHENTICATION is on but no token source was given",))
-        self._static_conninfo = make_conninfo(**_parameters(settings, application_name))
+        self._static_conninfo = conninfo_of(settings, application_name)
         self._token = token if settings.db_iam_authentication else None
         self._connect_timeout_s = settings.db_connect_timeout_seconds
         self._pool: ConnectionPool[Connection] = ConnectionPool(
@@ -96,7 +96,7 @@ class Database:
     @staticmethod
     def check_settings(settings: DatabaseSettings) -> None:
         """Raise ConfigurationError if no connection string can be made of them."""
-        make_conninfo(**_parameters(settings, "check"))
+        conninfo_of(settings, "check")
 
     @contextmanager
     def connection(self, timeout: float | None = None) -> Iterator[Connection]:
@@ -217,10 +217,22 @@ def rds_tokens(settings: DatabaseSettings, region: str) -> TokenSource:
     return token
 
 
-def _parameters(settings: DatabaseSettings, application_name: str) -> dict[str, str]:
+def conninfo_of(
+    settings: DatabaseSettings, application_name: str, *, variable: str = "DATABASE_URL"
+) -> str:
+    """What a new connection is made with, but for a token; it may hold a password.
+
+    Raises ConfigurationError naming ``variable`` if the URL cannot be read.
+    """
+    return make_conninfo(**_parameters(settings, application_name, variable))
+
+
+def _parameters(
+    settings: DatabaseSettings, application_name: str, variable: str
+) -> dict[str, str]:
     """libpq's parameters for every new connection, as text."""
     if settings.database_url is not None:
-        parameters = _from_url(settings.database_url.get_secret_value())
+        parameters = _from_url(settings.database_url.get_secret_value(), variable)
     else:
         parameters = {
             "host": settings.db_host,
@@ -255,13 +267,13 @@ def _parameters(settings: DatabaseSettings, application_name: str) -> dict[str, 
     }
 
 
-def _from_url(url: str) -> dict[str, str]:
+def _from_url(url: str, variable: str) -> dict[str, str]:
     try:
         return {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.Error:
         # libpq quotes the part that it can't read, which may be the password.
         raise ConfigurationError(
-            ("DATABASE_URL can't be read: expected postgresql://user:password@host:port/name",)
+            (f"{variable} can't be read: expected postgresql://user:password@host:port/name",)
         ) from None
 
 

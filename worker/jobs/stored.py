@@ -31,8 +31,11 @@ def stored_body(job: StoredJob) -> str | None:
     if job.payload is None:
         return None
     payload = dict(job.payload)
-    # A quote's stored payload is its message. Every other fits the form that names its type.
-    if "reference" not in payload:
+    # A quote's stored payload is its message. Every other fits the form that names its type, and
+    # a scheduled run is known by its time instead of an id.
+    if "scheduledTime" in payload:
+        payload = {"jobType": job.type, **payload}
+    elif "reference" not in payload:
         payload.pop("job_id", None)
         payload = {"jobType": job.type, "jobId": job.key, **payload}
     return json.dumps(payload, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Run by alembic; the connection and its transaction belong to ``runner``."""
+"""Run by alembic; the connection, its transaction and the version table belong to ``runner``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from alembic import context
 
 context.configure(
     connection=context.config.attributes["connection"],
-    version_table="alembic_version",
+    version_table=context.config.attributes["version_table"],
     version_table_schema="public",
     transactional_ddl=True,
 )

@@ -10,7 +10,25 @@ from worker.settings.base import CommaSeparated, Concern
 
 IMPACT_ASSESSMENT = "impact-assessment"
 REFERENCE_LOAD = "reference.load"
-KNOWN_JOB_TYPES = frozenset({IMPACT_ASSESSMENT, REFERENCE_LOAD})
+WATER_EXPORT = "water.export"
+WATER_LICENCE_UPDATES = "water.licence-updates"
+WATER_TIME_LIMITED = "water.time-limited"
+ANNUAL_REVIEW_BATCH = "lists.annual-review.batch"
+ANNUAL_REVIEW_WORKER = "lists.annual-review.worker"
+# In the order in which they are shown; WORKER_JOB_TYPES is all of them unless it is set.
+ALL_JOB_TYPES = (
+    IMPACT_ASSESSMENT,
+    REFERENCE_LOAD,
+    WATER_EXPORT,
+    WATER_LICENCE_UPDATES,
+    WATER_TIME_LIMITED,
+    ANNUAL_REVIEW_BATCH,
+    ANNUAL_REVIEW_WORKER,
+)
+KNOWN_JOB_TYPES = frozenset(ALL_JOB_TYPES)
+
+Domain = Literal["water", "lists"]
+DOMAINS: tuple[Domain, ...] = ("water", "lists")
 
 # A message that is given back while its lease still runs would be found busy and cost a receive.
 VISIBILITY_MARGIN_S = 5
@@ -54,10 +72,12 @@ class AwsSettings(Concern):
 class WorkerSettings(Concern):
     """How jobs are claimed, limited and stopped; times in seconds."""
 
-    worker_job_types: CommaSeparated = (IMPACT_ASSESSMENT, REFERENCE_LOAD)
+    worker_job_types: CommaSeparated = ALL_JOB_TYPES
     worker_lease_seconds: float = Field(60, gt=0)
     worker_job_timeout_seconds: float = Field(900, gt=0)
     worker_reference_load_timeout_seconds: float = Field(3600, gt=0)
+    worker_export_timeout_seconds: float = Field(10_800, gt=0)
+    worker_annual_review_timeout_seconds: float = Field(3600, gt=0)
     worker_graceful_shutdown_timeout: float = Field(30, ge=0)
     worker_max_attempts: int = Field(3, ge=1)
     worker_backoff_base_seconds: float = Field(60, gt=0)
@@ -75,9 +95,13 @@ class WorkerSettings(Concern):
 
     def time_limit_s(self, job_type: str) -> float:
         """How long a job of this type may take."""
-        if job_type == REFERENCE_LOAD:
-            return self.worker_reference_load_timeout_seconds
-        return self.worker_job_timeout_seconds
+        own_limits = {
+            REFERENCE_LOAD: self.worker_reference_load_timeout_seconds,
+            WATER_EXPORT: self.worker_export_timeout_seconds,
+            ANNUAL_REVIEW_BATCH: self.worker_annual_review_timeout_seconds,
+            ANNUAL_REVIEW_WORKER: self.worker_annual_review_timeout_seconds,
+        }
+        return own_limits.get(job_type, self.worker_job_timeout_seconds)
 
 
 class HealthSettings(Concern):
@@ -94,9 +118,14 @@ class HealthSettings(Concern):
 
 
 class DatabaseSettings(Concern):
-    """PostGIS: one URL, or host, name and user with a password or an IAM token."""
+    """PostGIS: one URL, or host, name and user with a password or an IAM token.
+
+    The tables of a domain may be elsewhere: its own URL then says where.
+    """
 
     database_url: SecretStr | None = None
+    water_database_url: SecretStr | None = None
+    lists_database_url: SecretStr | None = None
     db_host: str = ""
     db_port: int = Field(5432, ge=1, le=65_535)
     db_name: str = ""
@@ -107,6 +136,13 @@ class DatabaseSettings(Concern):
     db_iam_authentication: bool = False
     db_connect_timeout_seconds: int = Field(5, ge=1)
     db_statement_timeout_seconds: float = Field(120, gt=0)
+
+    def of(self, domain: Domain) -> DatabaseSettings:
+        """The settings of the database with this domain's tables; by default it is ours."""
+        url = self.water_database_url if domain == "water" else self.lists_database_url
+        if url is None:
+            return self
+        return self.model_copy(update={"database_url": url, "db_iam_authentication": False})
 
 
 class BackendSettings(Concern):

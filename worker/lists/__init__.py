@@ -1,0 +1,1 @@
+"""Lists of professionals abroad: the annual review of their entries."""
