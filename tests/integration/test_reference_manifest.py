@@ -35,9 +35,9 @@ from worker.errors import (
 from worker.reference.inventory import history, list_versions
 from worker.reference.manifest import ManifestLoad, ManifestObject, load_manifest
 from worker.reference.progress import Silent
-from worker.reference.scratch import scratch_directory
 from worker.reference.switch import Cause
 from worker.reference.versions import active_versions
+from worker.scratch import scratch_directory
 from worker.settings import AwsSettings
 
 WORKS = ("Lark", "West", "1001", 1, 1, 1, 1)
@@ -247,8 +247,8 @@ def test_a_load_that_has_to_stop_while_objects_come_in_leaves_nothing(world: Wor
 
 _HOLDER = """
 import time
-from worker.reference.scratch import scratch_directory
-with scratch_directory() as directory:
+from worker.scratch import scratch_directory
+with scratch_directory("reference") as directory:
     (directory / "large").write_bytes(b"x" * 1000)
     print(directory, flush=True)
     time.sleep(60)
@@ -273,7 +273,7 @@ def test_files_of_a_killed_load_are_removed_by_the_next_and_those_of_a_living_on
         holders[0].send_signal(signal.SIGKILL)
         holders[0].wait()
 
-        with scratch_directory():
+        with scratch_directory("reference"):
             assert not killed.exists()
             assert (living / "large").exists()
     finally:

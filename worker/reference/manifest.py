@@ -18,10 +18,10 @@ from worker.reference.layers import BY_NAME
 from worker.reference.load import load_sources
 from worker.reference.progress import Progress
 from worker.reference.report import LoadReport
-from worker.reference.scratch import scratch_directory
 from worker.reference.sources import Source, source_in
 from worker.reference.switch import Cause
 from worker.reference.versions import LayerVersion, active_versions
+from worker.scratch import scratch_directory
 
 _MAX_MANIFEST_BYTES = 1024 * 1024
 # A shapefile and a file geodatabase are several files; they can be loaded from a directory only.
@@ -103,7 +103,7 @@ def load_manifest(
     ``ObjectStore.download`` raise, and ReferenceDataError ``reference_manifest_invalid`` and
     ``reference_checksum_differs``.
     """
-    with scratch_directory() as directory:
+    with scratch_directory("reference") as directory:
         downloads = _Downloads(store, manifest_object, directory, checkpoint)
         manifest = downloads.manifest()
         active = dict(active_versions(connection).layers)

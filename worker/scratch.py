@@ -1,4 +1,4 @@
-"""Room for files of one load; what a killed process has left there is removed by the next load."""
+"""Room for the files of one job; those of a killed process are removed by the next such job."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX = "nrf-reference-"
 _LOCK = "in-use"
 
 
 @contextmanager
-def scratch_directory() -> Iterator[Path]:
-    """An empty directory (in TMPDIR) that is gone after the block."""
-    _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
+def scratch_directory(kind: str) -> Iterator[Path]:
+    """An empty directory (in TMPDIR) that is gone after the block.
+
+    Removes those of the same ``kind`` whose process has ended.
+    """
+    prefix = f"nrf-{kind}-"
+    _remove_abandoned(prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
         directory = Path(name)
         # The kernel frees the lock when its process ends, however it ends.
         with (directory / _LOCK).open("w") as lock:
@@ -27,8 +30,8 @@ def scratch_directory() -> Iterator[Path]:
             yield files
 
 
-def _remove_abandoned() -> None:
-    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+def _remove_abandoned(prefix: str) -> None:
+    for directory in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         # Without the lock's file it is being made or removed at this moment, or somebody else's.
         with suppress(OSError), (directory / _LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
