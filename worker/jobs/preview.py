@@ -1,0 +1,42 @@
+"""What a scheduled job would do on days to come, found out without doing any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from worker.clients.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewLine:
+    """One thing that would happen, or that would not although somebody may expect it.
+
+    ``subject``: a licence, a list, a file; ``action``: what would be done to it, "nothing" if it
+    is left out; ``reason``: the rule and the values that decide.
+    """
+
+    subject: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDay:
+    """Everything that one run would do; no lines: nothing."""
+
+    run_date: date
+    lines: tuple[PreviewLine, ...] = ()
+
+
+class Previewable(Protocol):
+    """A scheduled job that can say what it would do."""
+
+    def __call__(self, connection: Connection, days: tuple[date, ...]) -> Iterator[PreviewDay]:
+        """One day after the other, each as if the runs of the days before it had been made.
+
+        The transaction is read-only and sees one moment: what earlier days would have changed is
+        the implementation's to remember.
+        """
