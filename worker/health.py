@@ -110,7 +110,9 @@ class HealthProcess:
 
     def _spawn(self, listener: socket.socket, feed: socket.socket) -> SpawnProcess:
         runtime = self._runtime
-        settings = ChildSettings(runtime.service_version, runtime.log_level, runtime.log_format)
+        settings = ChildSettings(
+            runtime.service_version, runtime.log_level, runtime.log_format, runtime.in_ecs
+        )
         child = multiprocessing.get_context("spawn").Process(
             target=run, args=(settings, listener, feed), name="health", daemon=True
         )

@@ -39,6 +39,7 @@ class ChildSettings:
     service_version: str
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["auto", "json", "console"]
+    in_ecs: bool
 
 
 class Watch:

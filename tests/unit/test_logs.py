@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -47,11 +48,90 @@ def test_an_event_is_one_line_with_the_fields_of_the_platform(lines: Lines) -> N
         "log.level": "info",
         "message": "job.claimed",
         "log.logger": "test.event",
+        "ecs.version": "8.11.0",
+        "event.action": "job.claimed",
         "service.name": "nrf-impact-assessment-worker",
         "service.version": "1.2.3",
         "job_id": "job-0001",
         "attempt": 2,
     }
+
+
+def test_a_failure_has_the_names_of_the_schema_and_the_short_ones(lines: Lines) -> None:
+    logs.logger("test.failure").error(
+        "job.failed",
+        error_code="geometry_invalid",
+        error_sentence="The boundary crosses itself.",
+        error_detail="ring 0",
+        duration_s=1.5,
+    )
+    (line,) = lines()
+    assert line["error.code"] == line["error_code"] == "geometry_invalid"
+    assert line["error.message"] == line["error_sentence"] == "The boundary crosses itself."
+    assert line["event.outcome"] == "failure"
+    assert line["event.duration"] == 1_500_000_000
+
+
+def test_an_exception_is_its_type_its_text_and_its_trace(lines: Lines) -> None:
+    for error in (KeyError("nn"), json.JSONDecodeError("Expecting value", "", 0)):
+        try:
+            raise error
+        except (KeyError, ValueError):
+            logs.logger("test.exception").exception("job.crashed")
+            logging.getLogger("library").exception("failed")
+    ours, theirs, decoding, _ = lines()
+    assert (ours["error.type"], ours["error.message"]) == ("KeyError", "'nn'")
+    assert str(ours["error.stack_trace"]).startswith("Traceback")
+    assert ours["event.outcome"] == "failure"
+    assert (theirs["error.type"], theirs["error.message"]) == ("KeyError", "'nn'")
+    assert "event.action" not in theirs, "a library's sentence is no event"
+    assert decoding["error.type"] == "json.decoder.JSONDecodeError"
+
+
+@pytest.mark.parametrize(
+    ("level", "event", "fields", "outcome"),
+    [
+        ("info", "job.succeeded", {}, "success"),
+        ("info", "delivery.made", {}, "success"),
+        ("warning", "delivery.postponed", {"error_code": "backend_unavailable"}, "failure"),
+        ("critical", "worker.not_started", {"problem": "A is required"}, "failure"),
+        ("info", "dependency.up", {"error_code": "database_unavailable"}, None),
+        ("info", "job.claimed", {}, None),
+        ("warning", "dlq.missing", {}, None),
+    ],
+)
+def test_an_outcome_is_told_where_there_is_one(
+    lines: Lines, level: str, event: str, fields: dict[str, str], outcome: str | None
+) -> None:
+    getattr(logs.logger("test.outcome"), level)(event, **fields)
+    (line,) = lines()
+    assert line.get("event.outcome") == outcome
+
+
+def test_why_something_ends_is_its_reason(lines: Lines) -> None:
+    logs.logger("test.reason").info("worker.stopping", reason="signal")
+    assert lines()[0]["event.reason"] == "signal"
+
+
+def test_every_line_of_a_job_says_which_and_none_after_it(lines: Lines) -> None:
+    with logs.correlated("one"):
+        logs.about(job_id="job-1", job_type="impact-assessment")
+        logs.about(attempt=2)
+        logs.logger("test.subject").info("job.claimed", attempt=3)
+        logging.getLogger("library").warning("slow")
+        with logs.correlated("one"):
+            logs.logger("test.subject").info("delivery.made", job_id="job-0")
+        with logs.correlated("two"):
+            logs.logger("test.subject").info("job.reaped")
+        logs.logger("test.subject").info("message.deleted")
+    logs.logger("test.subject").info("queue.reachable")
+    claimed, library, made, reaped, deleted, after = lines()
+    assert (claimed["job_id"], claimed["attempt"]) == ("job-1", 3), "what the line says counts"
+    assert (library["job_id"], library["job_type"]) == ("job-1", "impact-assessment")
+    assert (made["job_id"], made["job_type"], made["attempt"]) == ("job-0", "impact-assessment", 2)
+    assert (deleted["job_id"], deleted["attempt"]) == ("job-1", 2)
+    for other in (reaped, after):
+        assert not {"job_id", "job_type", "attempt"} & set(other)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +222,14 @@ SECRETS = [
         "6e5f4a3b2c1d",
     ),
     ("told builder.one+nrf@example.co.uk about it", "example.co.uk"),
+    (f"The receipt handle {'abcde' * 37} has expired", "abcde"),
+    (f"Value {'AQEB/x+9' * 20}== for parameter ReceiptHandle is invalid", "AQEB"),
+    ('{"type": "Polygon", "coordinates": [[[455000.5, 262000.25], [1.0e5,2]]]}', "262000"),
+    ("ring [ -0.127758, 51.507351, 0.0 ] crosses itself", "507351"),
+    ("MULTIPOLYGON (((455000 262000, 455100 262000, 455000 262000)))", "455000"),
+    ("POLYGON Z ((455000 262000 1, 455100 262000 1))", "455100"),
+    ("null value\nDETAIL:  Failing row contains (1, Mill Lane, {a\nb}).\nCONTEXT: x", "Mill"),
+    ("a field [type=int_parsing, input_value='Mill Lane', input_type=str]", "Mill"),
 ]
 
 
@@ -192,6 +280,28 @@ def test_redaction_does_not_choke_on_long_texts(text: str) -> None:
     started = time.monotonic()
     logs.redact(text)
     assert time.monotonic() - started < 2
+
+
+def test_what_comes_after_a_refused_row_is_kept() -> None:
+    text = "DETAIL:  Failing row contains (1, {a).\nb}).\nCONTEXT: a trigger"
+    assert logs.redact(text).endswith("CONTEXT: a trigger")
+
+
+@pytest.mark.parametrize("chosen", ["auto", "json", "console"])
+def test_a_terminal_gets_text_unless_ecs_or_the_settings_say_json(
+    own_logging: None, monkeypatch: pytest.MonkeyPatch, chosen: Literal["auto", "json", "console"]
+) -> None:
+    class Terminal(Written):
+        def isatty(self) -> bool:
+            return True
+
+    for metadata, for_people in (("", chosen != "json"), ("http://a", chosen == "console")):
+        written = Terminal()
+        monkeypatch.setattr(sys, "stdout", written)
+        monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", metadata)
+        logs.configure(RuntimeSettings(log_format=chosen))
+        logging.getLogger("test.format").warning("said")
+        assert written.take().startswith("{") != for_people
 
 
 def test_libraries_speak_only_when_something_is_wrong(lines: Lines) -> None:

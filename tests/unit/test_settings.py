@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.errors import EX_CONFIG, ConfigurationError
-from worker.settings import HealthSettings, RuntimeSettings, Settings
+from worker.settings import HealthSettings, Settings
 
 COMPLETE = {
     "SQS_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/000000000000/jobs",
@@ -200,10 +200,108 @@ def test_constants_of_the_method_have_a_prefix(monkeypatch: pytest.MonkeyPatch) 
     assert constants.wastewater_factor == 0.9
 
 
-@pytest.mark.parametrize("stage", ["prod", "production"])
-def test_production_is_known_by_its_stage(stage: str) -> None:
-    assert RuntimeSettings(environment=stage).is_production
-    assert not RuntimeSettings(environment="test").is_production
+@pytest.mark.parametrize(
+    "stage",
+    ["local", "infra-dev", "management", "dev", "test", "perf-test", "ext-test", "prod"],
+)
+def test_only_prod_of_the_platforms_stages_is_production(
+    environment: pytest.MonkeyPatch, stage: str
+) -> None:
+    environment.setenv("ENVIRONMENT", stage)
+    assert Settings.load().runtime.is_production == (stage == "prod")
+
+
+def test_a_stage_that_the_platform_does_not_have_is_refused(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("ENVIRONMENT", "production")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    (problem,) = caught.value.problems
+    assert problem.startswith("ENVIRONMENT: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("BACKEND_BASE_URL", "http://backend", "BACKEND_BASE_URL has to use https in production"),
+        (
+            "GOVUK_NOTIFY_BASE_URL",
+            "http://notify",
+            "GOVUK_NOTIFY_BASE_URL has to use https in production",
+        ),
+        (
+            "GOVUK_NOTIFY_RESULTS_BASE_URL",
+            "http://results",
+            "GOVUK_NOTIFY_RESULTS_BASE_URL has to use https in production",
+        ),
+        (
+            "AWS_ENDPOINT_URL",
+            "http://localstack:4566",
+            "AWS_ENDPOINT_URL has to use https in production",
+        ),
+        ("DB_SSLMODE", "prefer", "DB_SSLMODE has to be require or stronger in production"),
+        (
+            "DATABASE_URL",
+            "postgresql://worker:hunter2@db/nrf?sslmode=disable",
+            "sslmode of DATABASE_URL has to be require or stronger in production",
+        ),
+        (
+            "DATABASE_URL",
+            "host=db user=worker dbname=nrf sslmode='allow'",
+            "sslmode of DATABASE_URL has to be require or stronger in production",
+        ),
+    ],
+)
+def test_production_refuses_what_would_go_out_in_plain_text_and_other_stages_do_not(
+    environment: pytest.MonkeyPatch, variable: str, value: str, problem: str
+) -> None:
+    environment.setenv(variable, value)
+    assert Settings.load().problems_for_run() == ()
+    environment.setenv("ENVIRONMENT", "prod")
+    assert Settings.load().problems_for_run() == (problem,)
+
+
+@pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
+def test_production_takes_an_encrypted_database(
+    environment: pytest.MonkeyPatch, sslmode: str
+) -> None:
+    environment.setenv("ENVIRONMENT", "prod")
+    environment.setenv("DATABASE_URL", f"postgresql://worker@db/nrf?sslmode={sslmode}")
+    assert Settings.load().problems_for_run() == ()
+
+
+def test_an_iam_token_is_never_sent_unencrypted(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DB_IAM_AUTHENTICATION", "true")
+    environment.setenv("DB_HOST", "db")
+    environment.setenv("DB_SSLMODE", "prefer")
+    (problem,) = Settings.load().problems_for_run()
+    assert "DB_SSLMODE" in problem
+
+
+@pytest.mark.parametrize(
+    "variable", ["ECS_CONTAINER_METADATA_URI", "ECS_CONTAINER_METADATA_URI_V4"]
+)
+def test_metrics_are_on_in_ecs_unless_switched_off_and_off_elsewhere(
+    environment: pytest.MonkeyPatch, variable: str
+) -> None:
+    assert not Settings.load().metrics_on
+    environment.setenv("ENABLE_METRICS", "true")
+    assert Settings.load().metrics_on
+    environment.setenv(variable, "http://169.254.170.2/v4/abc")
+    environment.delenv("ENABLE_METRICS")
+    assert Settings.load().runtime.in_ecs
+    assert Settings.load().metrics_on
+    environment.setenv("ENABLE_METRICS", "false")
+    assert not Settings.load().metrics_on
+
+
+@pytest.mark.parametrize("variable", ["SERVICE_VERSION", "GIT_HASH"])
+def test_the_version_is_told_under_either_name(
+    environment: pytest.MonkeyPatch, variable: str
+) -> None:
+    environment.setenv(variable, "abc1234")
+    assert Settings.load().runtime.service_version == "abc1234"
 
 
 def test_the_description_names_every_variable_and_shows_no_secret(

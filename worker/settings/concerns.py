@@ -179,19 +179,6 @@ class EcsSettings(Concern):
     ecs_container_metadata_uri_v4: str = ""
 
 
-class RuntimeSettings(Concern):
-    """Stage, version and logging."""
-
-    environment: str = "local"
-    service_version: str = "unknown"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "console"] = "auto"
-
-    @property
-    def is_production(self) -> bool:
-        return self.environment in {"prod", "production"}
-
-
 class BoundarySettings(Concern):
     """Limits on files from users, and on the child process that opens them."""
 

@@ -23,9 +23,10 @@ from worker.settings.concerns import (
     HealthSettings,
     NotifySettings,
     QueueSettings,
-    RuntimeSettings,
     WorkerSettings,
 )
+from worker.settings.platform import MetricsSettings, NetworkSettings, RuntimeSettings
+from worker.settings.production import plain_text_problems, unencrypted_token_problem
 
 _ConcernT = TypeVar("_ConcernT", bound=BaseSettings)
 
@@ -43,9 +44,17 @@ class Settings:
     notify: NotifySettings
     ecs: EcsSettings
     runtime: RuntimeSettings
+    metrics: MetricsSettings
+    network: NetworkSettings
     boundary: BoundarySettings
     nutrient: NutrientConstants
     gcn: GcnConstants
+
+    @property
+    def metrics_on(self) -> bool:
+        """Whether metrics are written; unless it is said, in ECS only."""
+        asked = self.metrics.enable_metrics
+        return self.runtime.in_ecs if asked is None else asked
 
     @classmethod
     def load(cls) -> Self:
@@ -64,6 +73,8 @@ class Settings:
             notify=read(NotifySettings),
             ecs=read(EcsSettings),
             runtime=read(RuntimeSettings),
+            metrics=read(MetricsSettings),
+            network=read(NetworkSettings),
             boundary=read(BoundarySettings),
             nutrient=read(NutrientConstants),
             gcn=read(GcnConstants),
@@ -130,10 +141,11 @@ class Settings:
         base_url = self.backend.backend_base_url
         if base_url and not base_url.startswith(("http://", "https://")):
             problems.append("BACKEND_BASE_URL has to start with https:// (or http:// locally)")
-        if self.runtime.is_production and base_url.startswith("http://"):
-            problems.append("BACKEND_BASE_URL has to use https in production")
         if self.database.db_iam_authentication and not self.database.db_host:
             problems.append("DB_IAM_AUTHENTICATION needs DB_HOST, DB_NAME and DB_USER")
+        problems.extend(unencrypted_token_problem(self.database))
+        if self.runtime.is_production:
+            problems.extend(plain_text_problems(self.backend, self.notify, self.aws, self.database))
         return tuple(problems)
 
     def describe(self) -> tuple[tuple[str, str], ...]:
