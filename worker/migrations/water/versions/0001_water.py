@@ -6,7 +6,7 @@ on what the jobs look for are ours.
 
 from alembic import op
 
-revision = "water-0001"
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
