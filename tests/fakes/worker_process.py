@@ -10,13 +10,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 _T = TypeVar("_T")
 LogLine = Mapping[str, object]
+
+_REPOSITORY = Path(__file__).parents[2]
 
 # Not how long things take, but when to give up on a loaded machine.
 PATIENCE_S = 40.0
@@ -82,10 +85,16 @@ class WorkerProcess:
 
 
 @contextmanager
-def running_worker(environment: Mapping[str, str]) -> Iterator[WorkerProcess]:
-    """A worker that is killed at the end of the block if it still runs."""
+def running_worker(
+    environment: Mapping[str, str], program: Sequence[str] = ("worker", "run")
+) -> Iterator[WorkerProcess]:
+    """A worker that is killed at the end of the block if it still runs.
+
+    ``program``: the module, with its arguments, that is the worker.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker", "run"],
+        [sys.executable, "-m", *program],
+        cwd=_REPOSITORY,
         env={**_inherited(), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

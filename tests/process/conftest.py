@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from tests.fakes import faulty_worker
 from tests.fakes.worker_process import WorkerProcess, running_worker
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.backend import API_KEY as BACKEND_KEY
@@ -85,6 +86,13 @@ class Environment:
 
     def worker(self, **changes: str) -> AbstractContextManager[WorkerProcess]:
         return running_worker(self.variables(**changes))
+
+    def faulty_worker(
+        self, fault: str, argument: str = "", **changes: str
+    ) -> AbstractContextManager[WorkerProcess]:
+        """A worker with one of the faults of ``tests.fakes.faulty_worker`` in it."""
+        program = (faulty_worker.__name__, fault, argument)
+        return running_worker(self.variables(**changes), program)
 
     def upload(self, file: Path, key: str) -> str:
         self.aws.s3.upload_file(str(file), self.bucket, key)

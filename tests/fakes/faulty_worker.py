@@ -1,0 +1,159 @@
+"""The real worker with a fault in it, for tests that no fake around it can provide.
+
+``python -m tests.fakes.faulty_worker FAULT [ARGUMENT]`` puts the fault in place and then does what
+``python -m worker run`` does. Like ``worker.__main__`` it imports nothing of the worker at the top,
+since the children that the worker spawns import this module again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.ledger.outbox import ClaimedDelivery
+
+# A delivery that a dead worker has claimed is free again after this, instead of two minutes.
+SHORT_CLAIM_S = 1.0
+
+BACKEND, EMAIL = "backend.", "notify."
+
+
+def kill_at(seam: str) -> None:
+    """The process ends by SIGKILL when it gets to this seam for the first time."""
+    from worker import assembly
+    from worker.execution import Execution
+    from worker.jobs.deliveries import Deliverer
+    from worker.ledger.ledger import Ledger
+    from worker.ledger.outbox import Outbox
+    from worker.queue.sqs import SqsQueue
+
+    assembly.DELIVERY_CLAIM_S = SHORT_CLAIM_S
+
+    def kind(_: Deliverer, kind: str, *__: object, **___: object) -> str:
+        return kind
+
+    def kind_of_claimed(_: Outbox, claimed: ClaimedDelivery, *__: object) -> str:
+        return claimed.delivery.kind
+
+    def to(prefix: str, kind_of: Callable[..., str]) -> Callable[..., bool]:
+        return lambda *args, **named: kind_of(*args, **named).startswith(prefix)
+
+    seams: dict[str, Callable[[], None]] = {
+        "claimed": lambda: _die(Execution, "compute", before=True),
+        "computed": lambda: _die(Execution, "compute"),
+        "committed": lambda: _die(Ledger, "succeed"),
+        "before-delete": lambda: _die(SqsQueue, "delete", before=True),
+        "deleted": lambda: _die(SqsQueue, "delete"),
+    }
+    for name, prefix in (("backend", BACKEND), ("email", EMAIL)):
+        sends, records = to(prefix, kind), to(prefix, kind_of_claimed)
+        seams |= {
+            f"before-{name}": functools.partial(_die, Deliverer, "deliver", sends, before=True),
+            f"{name}-sent": functools.partial(_die, Deliverer, "deliver", sends),
+            f"{name}-recorded": functools.partial(_die, Outbox, "delivered", records),
+        }
+    seams[seam]()
+
+
+def _die(
+    owner: type,
+    method: str,
+    when: Callable[..., bool] = lambda *_, **__: True,
+    *,
+    before: bool = False,
+) -> None:
+    original: Callable[..., object] = getattr(owner, method)
+
+    @functools.wraps(original)
+    def dying(*args: object, **named: object) -> object:
+        if before and when(*args, **named):
+            os.kill(os.getpid(), signal.SIGKILL)
+        value = original(*args, **named)
+        if when(*args, **named):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
+
+    setattr(owner, method, dying)
+
+
+def keeper_dies(_: str) -> None:
+    """The keeper meets a bug at its first renewal."""
+    from worker.queue.keeper import Keeper
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug in the keeper")
+
+    Keeper._renew = broken  # type: ignore[assignment]
+
+
+def jobs_leak(mebibytes: str) -> None:
+    """Every job leaves so much memory behind."""
+    from worker.execution import Execution
+
+    compute = Execution.compute
+    leaked: list[bytes] = []
+
+    def leaking(*args: object) -> object:
+        leaked.append(os.urandom(1024) * 1024 * int(mebibytes))
+        return compute(*args)  # type: ignore[arg-type]
+
+    Execution.compute = leaking  # type: ignore[assignment, method-assign]
+
+
+def loop_wedges(_: str) -> None:
+    """The loop never comes back from settling its first message."""
+    from worker.consumer import Consumer
+
+    Consumer._settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign, method-assign]
+
+
+def clock_is_off(seconds: str) -> None:
+    """Wall clock and dates are off by so much; the monotonic clock goes as always."""
+    import datetime
+
+    real_time, real = time.time, datetime.datetime
+    skew_s = float(seconds)
+
+    class Meta(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, real)
+
+    class Shifted(real, metaclass=Meta):  # type: ignore[misc, valid-type]
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return real.fromtimestamp(real_time() + skew_s, tz)
+
+        @classmethod
+        def utcnow(cls) -> datetime.datetime:
+            return cls.now(datetime.UTC).replace(tzinfo=None)
+
+    # Before anything of the worker or of its libraries takes hold of them.
+    time.time = lambda: real_time() + skew_s
+    datetime.datetime = Shifted  # type: ignore[misc]
+
+
+FAULTS: dict[str, Callable[[str], None]] = {
+    "kill-at": kill_at,
+    "keeper-dies": keeper_dies,
+    "jobs-leak": jobs_leak,
+    "loop-wedges": loop_wedges,
+    "clock-is-off": clock_is_off,
+}
+
+
+def main() -> int:
+    fault, argument = (*sys.argv[1:], "")[:2]
+    FAULTS[fault](argument)
+    from worker.main import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
