@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test check fmt schemas bench lock clean
+.PHONY: help bootstrap demo test seam-kill check fmt schemas bench lock clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -19,6 +19,9 @@ demo: bootstrap ## Run the whole service on this machine with sample data and sh
 
 test: bootstrap ## Run every test; ARGS="-k lease" narrows
 	@$(PYTEST) $(ARGS)
+
+seam-kill: bootstrap ## Kill the worker 20 times at each step of a job and count what comes of it
+	@SEAM_KILLS=$${SEAM_KILLS:-20} $(BIN)/pytest tests/process/test_seams.py -p no:cacheprovider -s $(ARGS)
 
 check: bootstrap ## Format, lint, types and layers: what CI runs beside the tests
 	@$(BIN)/ruff format --check .
