@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test seam-kill check fmt schemas bench lock clean
+.PHONY: help bootstrap demo test fuzz seam-kill check fmt schemas bench lock clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -22,6 +22,9 @@ test: bootstrap ## Run every test; ARGS="-k lease" narrows
 
 seam-kill: bootstrap ## Kill the worker 20 times at each step of a job and count what comes of it
 	@SEAM_KILLS=$${SEAM_KILLS:-20} $(BIN)/pytest tests/process/test_seams.py -p no:cacheprovider -s $(ARGS)
+
+fuzz: bootstrap ## Spoil boundary files for a minute and see whether the reader keeps its promises; ARGS="--seconds 600"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: bootstrap ## Format, lint, types and layers: what CI runs beside the tests
 	@$(BIN)/ruff format --check .

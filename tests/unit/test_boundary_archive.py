@@ -158,6 +158,9 @@ def test_a_path_is_accepted_only_without_climbing_or_root(parts: list[str]) -> N
         ("straße.txt", "STRASSE.txt"),
         (unicodedata.normalize("NFC", "é.txt"), unicodedata.normalize("NFD", "é.txt")),
         ("site", "site/"),
+        ("site.txt", "./site.txt"),
+        ("a/site.txt", "a//site.txt"),
+        ("a/site.txt", "a/./site.txt"),
     ],
 )
 def test_names_that_a_file_system_could_take_for_one_are_refused(first: str, second: str) -> None:
@@ -257,6 +260,23 @@ def test_a_damaged_archive_is_refused(damage: object) -> None:
     error = refusal(content)
     assert error.code == "archive_rejected"
     assert "damaged" in error.sentence
+
+
+@pytest.mark.parametrize("offset", [-1, -1_000, 100_000])
+def test_an_entry_outside_of_the_archive_is_refused(offset: int) -> None:
+    content = bytearray(zipped({"site.geojson": SITE}))
+    struct.pack_into("<L", content, content.rfind(b"PK\1\2") + 42, offset % 2**32)
+    # Python counts from where it thinks the archive begins, which may be before the file.
+    struct.pack_into("<L", content, content.rfind(b"PK\5\6") + 16, 2**32 - 1)
+    assert refusal(bytes(content)).code == "archive_rejected"
+
+
+@pytest.mark.parametrize("signature", [b"PK\1\2", b"PK\3\4"])
+def test_a_name_that_is_not_the_utf_8_that_it_says_is_refused(signature: bytes) -> None:
+    content = bytearray(zipped({"é.geojson": SITE}))
+    place = content.find("é".encode(), content.find(signature))
+    content[place : place + 2] = b"\xff\xff"
+    assert refusal(bytes(content)).code == "archive_rejected"
 
 
 def test_a_huge_prj_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,12 @@ def test_text_is_made_fit_for_one_line() -> None:
     [only] = read(document(feature(polygon(square()), **values))).features
     assert (only.name, only.id, only.dwelling_category) == ("a b c", "12", None)
     assert only.source == "x" * 254
+
+
+def test_half_a_character_is_not_passed_on() -> None:
+    # JSON may escape one half of a surrogate pair; neither PostgreSQL nor an e-mail takes it.
+    [only] = read(document(feature(polygon(square()), Name="a\ud800b", id="\udfff"))).features
+    assert (only.name, only.id) == ("a b", None)
 
 
 @pytest.mark.parametrize(
@@ -513,6 +520,14 @@ def test_a_damaged_record_is_unreadable_and_not_a_null_geometry(position: int) -
     shapefile = Shapefile()
     content = bytearray(shapefile.parts()[".shp"])
     content[position : position + 4] = b"\x7f\x7f\x7f\x7f"
+    assert refusal(shapefile.zipped(shp=bytes(content))).code == "boundary_unreadable"
+
+
+@pytest.mark.parametrize("starts", [(1, 5), (5, 0), (0, 0), (0, 10), (0, -1)])
+def test_rings_that_do_not_start_in_order_are_not_put_in_order(starts: tuple[int, int]) -> None:
+    shapefile = Shapefile(shapes=[[square(), HOLE]])
+    content = bytearray(shapefile.parts()[".shp"])
+    struct.pack_into("<2i", content, 152, *starts)
     assert refusal(shapefile.zipped(shp=bytes(content))).code == "boundary_unreadable"
 
 

@@ -89,6 +89,13 @@ def test_a_missing_temporary_impact_is_none_and_it_is_said(
     assert warning.startswith(f"{silent} of 3 surveyed ponds do not state a temporary impact")
 
 
+def test_an_answer_nested_too_deeply_to_be_written_is_no_answer(read: Read) -> None:
+    nested = "[" * 900 + "]" * 900
+    content = geojson(PANS="here").replace(b'"here"', nested.encode())
+
+    assert read.refusal(content).code == "survey_ponds_invalid"
+
+
 @pytest.mark.parametrize(
     "properties",
     [

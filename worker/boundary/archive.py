@@ -68,17 +68,27 @@ def unpack(archive: Path, target: Path, limits: Limits) -> ShapefileParts | GeoJ
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
-            _check_entries(entries, limits)
+            _check_entries(entries, archive.stat().st_size, limits)
             return _extract(opened, _choose(entries), target, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
-        raise _rejected(
-            "The ZIP file is damaged. Please create it again and send it once more.",
-            detail=str(error),
-        ) from error
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        struct.error,
+        NotImplementedError,
+        UnicodeDecodeError,  # of a name that is said to be in UTF-8
+    ) as error:
+        raise _damaged(str(error)) from error
 
 
 def _rejected(sentence: str, *, detail: str = "") -> BoundaryError:
     return BoundaryError("archive_rejected", sentence, detail=detail)
+
+
+def _damaged(detail: str) -> BoundaryError:
+    return _rejected(
+        "The ZIP file is damaged. Please create it again and send it once more.", detail=detail
+    )
 
 
 def _check_directory_size(archive: Path, limits: Limits) -> None:
@@ -102,7 +112,7 @@ def _check_directory_size(archive: Path, limits: Limits) -> None:
         )
 
 
-def _check_entries(entries: Sequence[zipfile.ZipInfo], limits: Limits) -> None:
+def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int, limits: Limits) -> None:
     if len(entries) > limits.max_entries:
         raise _rejected(
             f"The ZIP file holds more than {limits.max_entries} files."
@@ -120,7 +130,10 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], limits: Limits) -> None:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
             raise _rejected("The ZIP file holds a link or a device, which is not allowed.")
-        folded = unicodedata.normalize("NFC", name.rstrip("/")).casefold()
+        if not 0 <= entry.header_offset < size:
+            raise _damaged("an entry lies outside of the file")
+        # As a path, so that ./a and a//b are what a file system takes them for.
+        folded = unicodedata.normalize("NFC", str(PurePosixPath(name))).casefold()
         if folded in seen:
             raise _rejected("The ZIP file holds the same file name twice.")
         seen.add(folded)

@@ -17,7 +17,8 @@ MAX_TEXT = 254
 _PANS: dict[str, Pans] = {"P": "P", "A": "A", "NS": "NS"}
 _TMP_IMP: dict[str, TmpImp] = {"T": "T", "F": "F"}
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.0+)?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Half a surrogate pair is a character to JSON, and none to UTF-8, PostgreSQL or an e-mail.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def _letters(value: object) -> str:
         case str():
             return value.strip().upper()
         case _:
-            return repr(value)
+            # Not its text: a list may be nested more deeply than Python can write it.
+            return "?"
 
 
 def _value(values: Mapping[str, object], wanted: str) -> object:

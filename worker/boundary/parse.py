@@ -126,11 +126,16 @@ def _open(path: Path, filename_hint: str, target: Path, limits: Limits) -> _Open
 
 def _features(opened: _Opened, limits: Limits) -> Iterator[_Feature]:
     budget = VertexBudget(limits.max_vertices)
+    number = 0
     for number, (geometry, values) in enumerate(opened.features, start=1):
         where = f"Feature {number}"
         area = polygonal(geometry, where, budget)
         check_shape(area, where)
         yield _Feature(number, crs.to_british_national_grid(area, opened.crs, where), values)
+    if number == 0:
+        raise BoundaryError(
+            "geometry_empty", "The shapefile holds no features: every row of it was deleted."
+        )
 
 
 def _not_a_boundary(start: bytes, filename_hint: str) -> BoundaryError:

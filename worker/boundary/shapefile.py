@@ -17,6 +17,7 @@ import numpy as np
 from worker.boundary.archive import ShapefileParts
 from worker.boundary.geometry import too_many_vertices
 from worker.boundary.limits import Limits
+from worker.boundary.table import number, prepare_table
 from worker.errors import BoundaryError
 
 SHAPEFILE_MAGIC = b"\x00\x00\x27\x0a"
@@ -32,7 +33,6 @@ _SHAPE_NAMES = {1: "point", 3: "line", 8: "point", 11: "point", 13: "line", 18: 
 }
 # Type, bounding box, number of parts, number of points.
 _POLYGON_HEAD = struct.Struct("<i4d2i")
-_DBF_HEAD = struct.Struct("<4xIHH")
 # Far beyond every place in metres or degrees, and far below what overflows in GDAL's sums.
 _MAX_COORDINATE = 1e9
 
@@ -50,7 +50,7 @@ def features(
     Raises BoundaryError: ``boundary_unreadable``, ``not_polygonal``, ``geometry_empty``,
     ``geometry_null``, ``coordinates_out_of_range``, ``too_many_vertices``, ``too_large``.
     """
-    check_structure(parts.shp, limits)
+    numeric = check_structure(parts.shp, limits)
     encoding = _encoding(parts.encoding)
     import fiona
     from fiona.errors import FionaError
@@ -67,7 +67,7 @@ def features(
                     raise _unreadable(f"Feature {feature.id} of the shapefile cannot be read.")
                 yield (
                     {"type": geometry.type, "coordinates": geometry.coordinates},
-                    _Decoded(feature.properties, encoding),
+                    _Decoded(feature.properties, encoding, numeric),
                 )
     except FionaError as error:
         raise _unreadable("The shapefile cannot be read.", detail=str(error)) from error
@@ -79,8 +79,8 @@ def _unreadable(sentence: str, *, detail: str = "") -> BoundaryError:
     )
 
 
-def check_structure(shp: Path, limits: Limits) -> None:
-    """Compare .shp, .shx and .dbf with each other and with their own lengths."""
+def check_structure(shp: Path, limits: Limits) -> frozenset[str]:
+    """Compare .shp, .shx and .dbf with each other and with themselves; the columns of numbers."""
     main, index = (_content(shp.with_suffix(suffix)) for suffix in (".shp", ".shx"))
     shape_type: int = struct.unpack_from("<i", main, 32)[0]
     if shape_type not in _POLYGON_TYPES:
@@ -97,11 +97,11 @@ def check_structure(shp: Path, limits: Limits) -> None:
             "too_large", f"The shapefile holds more than {limits.max_features:,} features."
         )
     points = 0
-    for number, (offset_words, length_words) in enumerate(records, start=1):
-        points += _check_record(main, number, offset_words * 2, length_words * 2, shape_type)
+    for place, (offset_words, length_words) in enumerate(records, start=1):
+        points += _check_record(main, place, offset_words * 2, length_words * 2, shape_type)
         if points > limits.max_vertices:
             raise too_many_vertices(limits.max_vertices)
-    _check_table(shp.with_suffix(".dbf"), len(records))
+    return prepare_table(shp.with_suffix(".dbf"), len(records))
 
 
 def _content(path: Path) -> bytes:
@@ -134,6 +134,10 @@ def _check_record(main: bytes, number: int, offset: int, length: int, shape_type
         raise BoundaryError("geometry_empty", f"Feature {number} has an empty geometry.")
     if parts < 0 or points < 0 or _POLYGON_HEAD.size + 4 * parts + 16 * points > length:
         raise _unreadable(f"Feature {number} of the .shp file is damaged.")
+    starts = np.frombuffer(main, dtype="<i4", count=parts, offset=body + _POLYGON_HEAD.size)
+    # GDAL moves or drops rings whose starts are out of order, and says so to nobody.
+    if starts[0] != 0 or starts[-1] >= points or (np.diff(starts) <= 0).any():
+        raise _unreadable(f"Feature {number} of the .shp file is damaged.")
     coordinates = np.frombuffer(
         main, dtype="<f8", count=2 * points, offset=body + _POLYGON_HEAD.size + 4 * parts
     )
@@ -144,18 +148,6 @@ def _check_record(main: bytes, number: int, offset: int, length: int, shape_type
             f"Feature {number} has a coordinate that is not a finite number or is on no map.",
         )
     return int(points)
-
-
-def _check_table(dbf: Path, records: int) -> None:
-    with dbf.open("rb") as file:
-        head = file.read(_DBF_HEAD.size)
-    if len(head) < _DBF_HEAD.size:
-        raise _unreadable("The .dbf file is cut short.")
-    rows, header_bytes, row_bytes = _DBF_HEAD.unpack(head)
-    if dbf.stat().st_size < header_bytes + rows * row_bytes:
-        raise _unreadable("The .dbf file is damaged or cut short.")
-    if rows != records:
-        raise _unreadable(f"The .dbf file has {rows:,} rows, but the shapefile {records:,} shapes.")
 
 
 def _encoding(cpg: bytes | None) -> str:
@@ -174,18 +166,20 @@ def _encoding(cpg: bytes | None) -> str:
 
 
 class _Decoded(Mapping[str, object]):
-    """A row whose text is decoded when asked for: columns that nobody reads may be damaged."""
+    """A row that is decoded when it is asked for: columns that nobody reads may be damaged."""
 
-    def __init__(self, row: Mapping[str, object], encoding: str) -> None:
+    def __init__(self, row: Mapping[str, object], encoding: str, numeric: frozenset[str]) -> None:
         self._row = row
         self._encoding = encoding
+        self._numeric = numeric
 
     def __getitem__(self, name: str) -> object:
         value = self._row[name]
         if not isinstance(value, str):
             return value
         try:
-            return value.encode("iso-8859-1").decode(self._encoding)
+            text = value.encode("iso-8859-1").decode(self._encoding)
+            return number(text) if name in self._numeric else text
         except UnicodeError as error:
             raise BoundaryError(
                 "boundary_unreadable",

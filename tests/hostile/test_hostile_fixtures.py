@@ -1,0 +1,48 @@
+"""Files that once broke a promise of the reader, and some that it has to go on accepting.
+
+``make fuzz`` adds ``found.*.bin`` here, which fails this test until the reader is mended; the file
+is then renamed to the code it should end with (or ``read``) and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.promise import examine, judged
+from worker.boundary.codes import BOUNDARY_CODES
+from worker.boundary.sandbox import Sandbox
+from worker.errors import BoundaryError
+
+FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.bin"))
+
+
+def expected(fixture: Path) -> str:
+    return fixture.name.partition(".")[0]
+
+
+def test_there_are_fixtures_of_both_kinds_and_each_has_been_mended() -> None:
+    ends = {expected(fixture) for fixture in FIXTURES}
+    assert "read" in ends and len(ends) > 2
+    assert ends <= BOUNDARY_CODES | {"read"}
+
+
+# fiona says so about a column without a name, which nobody reads.
+@pytest.mark.filterwarnings("ignore:Empty field name")
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.stem)
+def test_a_file_that_broke_a_promise_once_ends_as_it_should(fixture: Path, tmp_path: Path) -> None:
+    content = fixture.read_bytes()
+    assert examine(content, "boundary", tmp_path).code == expected(fixture)
+    examine(content, "outlines", tmp_path)
+    examine(content, "survey_ponds", tmp_path)
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.stem)
+def test_the_child_comes_to_the_same_end(fixture: Path, sandbox: Sandbox) -> None:
+    try:
+        found = judged(sandbox.read_boundary(fixture), "boundary")
+    except BoundaryError as refusal:
+        assert not refusal.detail.startswith("child"), refusal.detail
+        found = judged(refusal, "boundary")
+    assert found.code == expected(fixture)
