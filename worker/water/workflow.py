@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import LiteralString, cast
 from uuid import UUID
 
 from psycopg import sql
@@ -41,4 +40,4 @@ def add(
 
 def trusted(name: str) -> sql.SQL:
     """The text of one of this package's statements, to put together with others."""
-    return sql.SQL(cast(LiteralString, statement("worker.water", name).decode()))
+    return sql.SQL(statement("worker.water", name).decode())
