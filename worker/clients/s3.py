@@ -8,10 +8,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from botocore import exceptions as botocore
 
+from worker.clients.s3_common import (
+    error_code,
+    forbids,
+    http_status,
+    make_s3_client,
+    refuses_us,
+)
 from worker.errors import (
     BoundaryError,
     ConfigurationFault,
@@ -30,27 +37,12 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _CONNECT_TIMEOUT_S = 5
-_READ_TIMEOUT_S = 30
 _TRIES = 3
 _CHUNK_BYTES = 1024 * 1024
 _MAX_KEY_BYTES = 1024
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 _REPLACED = frozenset({"PreconditionFailed", "412"})
-# We are refused whatever we ask for: the account, the key or our clock.
-_REFUSED = frozenset(
-    {
-        "AccountProblem",
-        "AllAccessDisabled",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "NoSuchBucket",
-        "NotSignedUp",
-        "PermanentRedirect",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +109,7 @@ class ObjectStore:
                 self._client.head_object(Bucket=bucket, Key=key, IfMatch=downloaded.etag)
             except botocore.ClientError as error:
                 downloaded.path.unlink()
-                if _code(error) in _REPLACED | _MISSING:
+                if error_code(error) in _REPLACED | _MISSING:
                     raise self._changed("it was replaced or deleted while it was read") from error
                 raise
             except BaseException:
@@ -143,23 +135,7 @@ class ObjectStore:
     def _client(self) -> S3Client:
         if self._given_client is not None:
             return self._given_client
-        from boto3.session import Session
-        from botocore.config import Config
-
-        endpoint = self._settings.aws_endpoint_url
-        # Emulators answer under one host name, so the bucket goes into the path there.
-        addressing: Literal["path", "auto"] = "path" if endpoint else "auto"
-        return Session().client(
-            "s3",
-            region_name=self._settings.aws_region,
-            endpoint_url=endpoint,
-            config=Config(
-                connect_timeout=_CONNECT_TIMEOUT_S,
-                read_timeout=_READ_TIMEOUT_S,
-                retries={"mode": "standard", "total_max_attempts": _TRIES},
-                s3={"addressing_style": addressing},
-            ),
-        )
+        return make_s3_client(self._settings, connect_timeout_s=_CONNECT_TIMEOUT_S, tries=_TRIES)
 
     def _check_allowed(self, bucket: str, key: str) -> None:
         if bucket not in self._buckets:
@@ -187,15 +163,14 @@ class ObjectStore:
             raise self._unavailable(f"{type(error).__name__}: {error}") from error
 
     def _meaning(self, error: botocore.ClientError, bucket: str, key: str) -> WorkerError:
-        code = _code(error)
-        status = _status(error)
-        if code in _REFUSED:
+        code = error_code(error)
+        status = http_status(error)
+        if refuses_us(error):
             self._last_denied = (bucket, key)
             return self._denied(f"{code} for bucket {bucket}")
         if code in _MISSING or status == 404:
             return self._not_found(f"{code} for bucket {bucket}")
-        # Expired credentials are replaced by the chain; the next try has fresh ones.
-        if status == 403 and not code.startswith("ExpiredToken"):
+        if forbids(error):
             if self._only_this_key(error, bucket, key):
                 return self._not_found(f"{code} for this key of bucket {bucket}")
             self._last_denied = (bucket, key)
@@ -223,8 +198,8 @@ class ObjectStore:
         try:
             call()
         except botocore.ClientError as error:
-            if _status(error) >= 500:
-                raise self._unavailable(f"{_status(error)} {_code(error)}") from error
+            if http_status(error) >= 500:
+                raise self._unavailable(f"{http_status(error)} {error_code(error)}") from error
             return False
         return True
 
@@ -307,11 +282,3 @@ class ReferenceStore(ObjectStore):
             "reference file", "reference bucket", "reference_file_not_found", ReferenceDataError
         )
         super().__init__(settings, settings.s3_reference_bucket, contents, client=client)
-
-
-def _code(error: botocore.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _status(error: botocore.ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
