@@ -59,6 +59,9 @@ class AwsSettings(Concern):
     s3_input_bucket: CommaSeparated = ()
     s3_reference_bucket: CommaSeparated = ()
     s3_max_reference_bytes: int = Field(8 * 1024**3, ge=1)
+    s3_output_bucket: str = ""
+    # S3 takes no smaller part but for the last one, and 10,000 of them.
+    s3_upload_part_bytes: int = Field(8 * 1024**2, ge=5 * 1024**2, le=1024**3)
 
     @property
     def default_input_bucket(self) -> str:
@@ -191,3 +194,13 @@ class BoundarySettings(Concern):
     boundary_cpu_seconds: int = Field(60, ge=1)
     boundary_wall_seconds: float = Field(90, gt=0)
     boundary_memory_mb: int = Field(1024, ge=128)
+
+
+class ExportSettings(Concern):
+    """The water export: which schemas it may read, and what readers of its files expect."""
+
+    water_export_schemas: CommaSeparated = ("water", "returns", "crm", "crm_v2", "idm", "permit")
+    water_export_key_prefix: str = Field("export/", pattern=r"^([A-Za-z0-9_.-]+/)+$")
+    water_export_member_prefix: str = Field("", pattern=r"^([A-Za-z0-9_-]+/)*$")
+    water_export_legacy_midnight: bool = False
+    water_export_legacy_empty: bool = False

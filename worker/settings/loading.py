@@ -20,6 +20,7 @@ from worker.settings.concerns import (
     BoundarySettings,
     DatabaseSettings,
     EcsSettings,
+    ExportSettings,
     HealthSettings,
     NotifySettings,
     QueueSettings,
@@ -43,6 +44,7 @@ class Settings:
     backend: BackendSettings
     notify: NotifySettings
     ecs: EcsSettings
+    export: ExportSettings
     runtime: RuntimeSettings
     metrics: MetricsSettings
     network: NetworkSettings
@@ -72,6 +74,7 @@ class Settings:
             backend=read(BackendSettings),
             notify=read(NotifySettings),
             ecs=read(EcsSettings),
+            export=read(ExportSettings),
             runtime=read(RuntimeSettings),
             metrics=read(MetricsSettings),
             network=read(NetworkSettings),
