@@ -5,6 +5,7 @@ every problem at once, one line each.
 """
 
 from worker.constants import GcnConstants, NutrientConstants
+from worker.settings.annual_review import AnnualReviewSettings
 from worker.settings.concerns import (
     ALL_JOB_TYPES,
     ANNUAL_REVIEW_BATCH,
@@ -53,6 +54,7 @@ __all__ = [
     "WATER_EXPORT",
     "WATER_LICENCE_UPDATES",
     "WATER_TIME_LIMITED",
+    "AnnualReviewSettings",
     "AwsSettings",
     "BackendSettings",
     "BoundarySettings",

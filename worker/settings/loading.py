@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from worker.constants import GcnConstants, NutrientConstants
 from worker.errors import ConfigurationError
+from worker.settings.annual_review import AnnualReviewSettings
 from worker.settings.concerns import (
     IMPACT_ASSESSMENT,
     KNOWN_JOB_TYPES,
@@ -45,6 +46,7 @@ class Settings:
     notify: NotifySettings
     ecs: EcsSettings
     export: ExportSettings
+    annual_review: AnnualReviewSettings
     runtime: RuntimeSettings
     metrics: MetricsSettings
     network: NetworkSettings
@@ -75,6 +77,7 @@ class Settings:
             notify=read(NotifySettings),
             ecs=read(EcsSettings),
             export=read(ExportSettings),
+            annual_review=read(AnnualReviewSettings),
             runtime=read(RuntimeSettings),
             metrics=read(MetricsSettings),
             network=read(NetworkSettings),
