@@ -12,13 +12,12 @@ import binascii
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tests.fakes import sqs_errors
-from tests.fakes.sqs_moves import MAX_PER_S, MoveTask
+from tests.fakes.sqs_moves import Moves, MoveTask
 from tests.fakes.sqs_queue import Queue, State, Stored
 from tests.fakes.sqs_settings import (
     ACCOUNT,
@@ -68,7 +67,7 @@ class Broker:
         self._changed = threading.Condition()
         self._queues: dict[str, Queue] = {}
         self._deleted: dict[str, float] = {}
-        self._tasks: deque[MoveTask] = deque(maxlen=100)
+        self._moves = Moves(self._queues)
         clock.on_change = self._wake
 
     @contextmanager
@@ -126,11 +125,7 @@ class Broker:
     def sources_of(self, name: str) -> list[str]:
         """The queues whose dead letters go to this one."""
         with self.queue(name) as dlq:
-            return [
-                queue.name
-                for queue in self._queues.values()
-                if queue.redrive is not None and queue.redrive.arn == dlq.arn
-            ]
+            return self._sources(dlq)
 
     def set_attributes(self, name: str, asked: Mapping[str, str]) -> None:
         with self._changing(name) as queue:
@@ -211,45 +206,26 @@ class Broker:
         with self._changed:
             self._tick()
             source = self._by_arn(source_arn)
-            if not self.sources_of(source.name):
+            if not self._sources(source):
                 raise sqs_errors.SqsError(
                     "InvalidParameterValue",
                     "Source queue must be configured as a Dead Letter Queue.",
                 )
             if destination is not None:
                 self._by_arn(destination)
-            if per_s is not None and not 1 <= per_s <= MAX_PER_S:
-                raise sqs_errors.bad_value(
-                    per_s, "MaxNumberOfMessagesPerSecond", f"Must be between 1 and {MAX_PER_S}."
-                )
-            if any(task.source is source and task.running for task in self._tasks):
-                raise sqs_errors.SqsError(
-                    "InvalidParameterValue",
-                    "There is already a task running. Only one active task is allowed for a"
-                    " source queue arn at a given time.",
-                )
-            with self.queue(source.name):
-                to_move = source.counts[State.VISIBLE]
-            task = MoveTask(source, destination, per_s, self._clock(), to_move)
-            self._tasks.append(task)
-            self._changed.notify_all()
-            return task
+            with self._changing(source.name):
+                return self._moves.start(source, destination, per_s, self._clock())
 
     def moves_of(self, source_arn: str) -> list[MoveTask]:
         """The tasks of a source, newest first."""
         with self._changed:
             self._tick()
-            source = self._by_arn(source_arn)
-            return [task for task in reversed(self._tasks) if task.source is source]
+            return self._moves.of(self._by_arn(source_arn))
 
     def cancel_move(self, handle: str) -> MoveTask:
         with self._changed:
             self._tick()
-            for task in self._tasks:
-                if task.handle == handle and task.running:
-                    task.status = "CANCELLED"
-                    return task
-        raise sqs_errors.SqsError("ResourceNotFoundException", "No such task is running.")
+            return self._moves.cancel(handle)
 
     def _take(
         self, queue: Queue, most: int, visibility_s: float | None, *, polls_long: bool
@@ -302,6 +278,13 @@ class Broker:
             )
         return redrive
 
+    def _sources(self, dlq: Queue) -> list[str]:
+        return [
+            queue.name
+            for queue in self._queues.values()
+            if queue.redrive is not None and queue.redrive.arn == dlq.arn
+        ]
+
     def _by_arn(self, arn: str) -> Queue:
         queue = self._queues.get(_name(arn))
         if queue is None or queue.arn != arn:
@@ -311,42 +294,12 @@ class Broker:
         return queue
 
     def _tick(self) -> None:
-        """Move what the running tasks should have moved by now."""
-        now = self._clock()
-        for task in self._tasks:
-            due = task.due(now) if task.running else 0
-            for _ in range(due):
-                if not self._move_one(task, now):
-                    break
-
-    def _move_one(self, task: MoveTask, now: float) -> bool:
-        task.source.tick(now)
-        stored = task.source.next_visible()
-        if stored is None:
-            task.status = "COMPLETED"
-            return False
-        arn = task.destination_arn or stored.came_from or self.sources_of(task.source.name)[0]
-        target = self._queues.get(_name(arn))
-        if target is None:
-            task.status, task.failure = "FAILED", "AWS.SimpleQueueService.NonExistentQueue"
-            return False
-        task.source.remove(stored)
-        # For the other queue it is a new message, its age and its receives included.
-        moved = Stored(
-            str(uuid.uuid4()), stored.body, now, stored.attributes, stored.system_attributes
-        )
-        target.put(moved, now)
-        task.moved += 1
-        self._changed.notify_all()
-        return True
+        if self._moves.tick(self._clock()):
+            self._changed.notify_all()
 
     def _until_next_change(self, queue: Queue, ends_at: float) -> float:
-        moments = [ends_at]
-        change = queue.next_change()
-        if change is not None:
-            moments.append(change)
-        moments += [task.next_at() for task in self._tasks if task.running]
-        return min(moments)
+        changes = (queue.next_change(), self._moves.next_at())
+        return min([ends_at, *(at for at in changes if at is not None)])
 
     def _wake(self) -> None:
         with self._changed:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from tests.fakes import sqs_errors
 from tests.fakes.sqs_broker import Broker, HandedOut
 from tests.fakes.sqs_digests import attributes_digest, digest
-from tests.fakes.sqs_moves import MoveTask
+from tests.fakes.sqs_moves import MAX_PER_S, MoveTask
 from tests.fakes.sqs_queue import Queue, State, Stored
 from tests.fakes.sqs_requests import Request, message_size, wanted
 from tests.fakes.sqs_settings import COUNTED, READABLE
@@ -216,7 +216,7 @@ class Operations:
         task = self._broker.start_move(
             request.text("SourceArn"),
             request.text_or_none("DestinationArn"),
-            request.number("MaxNumberOfMessagesPerSecond", 1, 500),
+            request.number("MaxNumberOfMessagesPerSecond", 1, MAX_PER_S),
         )
         return {"TaskHandle": task.handle}
 
