@@ -55,6 +55,12 @@ class Interruption:
         if self._reason is not None:
             raise Stopped(self._reason)
 
+    def pause(self, seconds: float) -> None:
+        """Do nothing for that long; raises Stopped as soon as the job is told to stop."""
+        told = threading.Event()
+        with self.abortable(told.set):
+            told.wait(seconds)
+
     @contextmanager
     def abortable(self, abort: Callable[[], None]) -> Iterator[None]:
         """While the block runs, an interruption calls ``abort`` (from another thread)."""
