@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from worker.boundary.sandbox import Sandbox
 from worker.clients.db import Database
 from worker.clients.domains import database_of
 from worker.clients.s3 import BoundaryStore, ReferenceStore
-from worker.jobs import impact_assessment, reference_load
+from worker.jobs import annual_review, impact_assessment, reference_load
 from worker.jobs.notices import Notices
+from worker.jobs.preview import Preview
 from worker.jobs.registry import JobType, Registry
+from worker.jobs.water_export import export_type
+from worker.jobs.water_previews import preview_licence_updates, preview_time_limited
 from worker.jobs.water_workflow import licence_updates_type, time_limited_type
-from worker.settings import Settings
+from worker.settings import WATER_LICENCE_UPDATES, WATER_TIME_LIMITED, Settings
 
 
 def registry(
@@ -37,7 +42,20 @@ def registry(
 def scheduled(settings: Settings, notices: Notices) -> tuple[JobType, ...]:
     """The types that a schedule starts; connects to nothing."""
     water = database_of("water", settings)
+    reviews = annual_review.Reviews(settings, database_of("lists", settings))
     return (
+        export_type(settings, water, notices),
         licence_updates_type(water, notices),
         time_limited_type(water, notices),
+        annual_review.batch_type(reviews, notices),
+        annual_review.worker_type(reviews, notices),
     )
+
+
+def previews(settings: Settings) -> Mapping[str, Preview]:
+    """By job type: how to find out what its runs would do."""
+    water = database_of("water", settings)
+    return {
+        WATER_LICENCE_UPDATES: Preview(water, preview_licence_updates),
+        WATER_TIME_LIMITED: Preview(water, preview_time_limited),
+    }

@@ -58,17 +58,23 @@ class DomainDatabase:
                 connection.rollback()
 
     @contextmanager
-    def single_flight(self, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    def single_flight(self, name: str, *, wait_s: float = 0.0) -> Iterator[Callable[[], None]]:
         """Nobody else is in a block of this name while ours runs.
 
         The lock is held by a connection of its own, so that the work may use any transactions;
-        the server frees it when that connection ends. Raises TransientError
-        ``job_already_running`` if the lock is not free within ``wait_s`` seconds.
+        the server frees it when that connection ends. The block is given a function that raises
+        if it has ended, for work that writes to another place than this database. Raises
+        TransientError ``job_already_running`` if the lock is not free within ``wait_s`` seconds.
         """
         with self.connection() as holder:
             holder.autocommit = True
             _lock(holder, name, wait_s)
-            yield
+
+            def still_held() -> None:
+                with self._translated():
+                    holder.execute("SELECT 1")
+
+            yield still_held
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -118,7 +118,9 @@ class OutputStore:
                 ChecksumSHA256=_base64(digest.digest()),
             )
         )
-        return UploadedObject(key, len(content), digest.hexdigest(), answer.get("VersionId"))
+        return UploadedObject(
+            key, len(content), digest.hexdigest(), _version(answer.get("VersionId"))
+        )
 
     @cached_property
     def _client(self) -> S3Client:
@@ -216,7 +218,7 @@ class Upload:
         self.is_complete = True
         self._check(answer.get("ChecksumSHA256", ""))
         return UploadedObject(
-            self._key, self._size, self._digest.hexdigest(), answer.get("VersionId")
+            self._key, self._size, self._digest.hexdigest(), _version(answer.get("VersionId"))
         )
 
     def _send(self, part: bytes) -> None:
@@ -259,3 +261,8 @@ class Upload:
 
 def _base64(digest: bytes) -> str:
     return base64.b64encode(digest).decode("ascii")
+
+
+def _version(given: str | None) -> str | None:
+    """S3 says "null" where versions are no longer kept."""
+    return None if given == "null" else given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg import sql
@@ -12,6 +13,8 @@ from pydantic.alias_generators import to_camel
 
 from worker.clients.db import Connection
 from worker.sqlfiles import statement
+
+_RowT = TypeVar("_RowT")
 
 
 class Workflow(BaseModel):
@@ -33,11 +36,22 @@ def add(
 
     It adds everything or nothing; the caller's transaction decides which.
     """
-    query = trusted(insert).format(candidates=trusted(candidates))
+    query = _trusted(insert).format(candidates=_trusted(candidates))
     with connection.cursor(row_factory=class_row(Workflow)) as cursor:
         return tuple(cursor.execute(query, parameters).fetchall())
 
 
-def trusted(name: str) -> sql.SQL:
+def read(
+    connection: Connection,
+    row: type[_RowT],
+    candidates: str,
+    parameters: Mapping[str, object],
+) -> tuple[_RowT, ...]:
+    """The rows of the query ``candidates``, which ``add`` chooses from."""
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return tuple(cursor.execute(_trusted(candidates), parameters).fetchall())
+
+
+def _trusted(name: str) -> sql.SQL:
     """The text of one of this package's statements, to put together with others."""
     return sql.SQL(statement("worker.water", name).decode())
