@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from worker.clients.backend import BackendClient
@@ -20,7 +21,7 @@ _log = logger(__name__)
 def client_problems(settings: Settings) -> tuple[str, ...]:
     """What keeps a client from being made of its settings, one line each: asks nobody."""
     problems: list[str] = []
-    for check in (
+    asked: tuple[Callable[[], object], ...] = (
         lambda: Database.check_settings(settings.database),
         *(
             partial(database_of, domain, settings)
@@ -29,7 +30,8 @@ def client_problems(settings: Settings) -> tuple[str, ...]:
         ),
         lambda: BackendClient(settings.backend).close(),
         lambda: NotifyClient(settings.notify, settings.runtime),
-    ):
+    )
+    for check in asked:
         try:
             check()
         except ConfigurationError as error:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from worker import cli_operators, cli_reference, errors, logs
+from worker import cli_operators, cli_reference, cli_schedule, errors, logs
 from worker.cli_tools import console, open_database, read_settings
 from worker.settings import DOMAINS, Settings
 
@@ -33,6 +33,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(cli_operators.jobs_app, name="jobs")
 app.add_typer(cli_operators.dlq_app, name="dlq")
 app.add_typer(cli_reference.app, name="reference")
+app.add_typer(cli_schedule.app, name="schedule")
 
 _EXIT_CODES: tuple[tuple[type[errors.WorkerError], int], ...] = (
     (errors.BoundaryError, errors.EX_DATAERR),
@@ -222,6 +223,7 @@ def migrate(
     ] = "",
 ) -> None:
     """Bring the database to the newest schema."""
+    from worker.clients.domains import database_of
     from worker.migrations import runner
 
     wanted = {name.strip() for name in domains.split(",") if name.strip()}
@@ -233,11 +235,14 @@ def migrate(
     before = runner.current(conninfo)
     runner.upgrade(conninfo)
     print(f"database: {before or 'empty'} -> {runner.current(conninfo)}")
+    for domain in DOMAINS:
+        if domain in wanted:
+            runner.upgrade_domain(domain, database_of(domain, settings).conninfo())
+            print(f"{domain}: its tables are there")
 
 
 @config_app.command("check")
 def check_config() -> None:
-    from worker.clients.domains import database_of
     """Print the effective configuration, secrets masked, and what is wrong with it."""
     from rich.table import Table
 
@@ -245,10 +250,6 @@ def check_config() -> None:
 
     settings = Settings.load()
     table = Table("variable", "value", box=None)
-    for domain in DOMAINS:
-        if domain in wanted:
-            runner.upgrade_domain(domain, database_of(domain, settings).conninfo())
-            print(f"{domain}: its tables are there")
     for variable, value in settings.describe():
         table.add_row(variable, value)
     console().print(table)

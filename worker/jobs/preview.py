@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 from worker.clients.db import Connection
+from worker.clients.domains import DomainDatabase
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,17 @@ class Previewable(Protocol):
         The transaction is read-only and sees one moment: what earlier days would have changed is
         the implementation's to remember.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A job's preview and the database that it reads."""
+
+    database: DomainDatabase
+    days: Previewable
+
+    def of(self, first: date, days: int) -> tuple[PreviewDay, ...]:
+        """The runs of ``days`` days from ``first`` on; the server refuses every write of it."""
+        dates = tuple(first + timedelta(days=number) for number in range(days))
+        with self.database.read_only() as connection:
+            return tuple(self.days(connection, dates))
