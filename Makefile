@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test fuzz seam-kill check fmt schemas bench lock clean
+.PHONY: help bootstrap demo test fuzz seam-kill check fmt schemas bench lock image-check clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -31,6 +31,7 @@ check: bootstrap ## Format, lint, types and layers: what CI runs beside the test
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/hadolint Dockerfile
 
 fmt: bootstrap ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -47,7 +48,12 @@ lock: ## Resolve the dependencies again (needs uv); add ARGS=--upgrade for newes
 	@compile() { $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --override requirements-overrides.txt $(ARGS) pyproject.toml "$$@"; }; \
 	compile -o requirements.lock; \
-	compile --extra dev -o requirements-dev.lock
+	compile --extra dev -o requirements-dev.lock; \
+	echo 'setuptools>=77' | $(UV) pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate $(ARGS) - -o requirements-build.lock
+
+image-check: bootstrap ## Build the image without a container engine and run the demo in it (root, buildah)
+	@scripts/image_check.sh
 
 clean: ## Remove everything that was generated, .venv included
 	@rm -rf .venv .work build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \

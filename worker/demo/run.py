@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from worker.reference.load import load_directory
 from worker.settings import RuntimeSettings
 
 _ATTRIBUTE = "CorrelationId"
+_THIS_WORKER = (sys.executable, "-m", "worker")
 _SETTLED_LIMIT_S = 90.0
 # The worker stops by itself when its job is done; this is for one that hangs.
 _WORKER_PATIENCE_S = 40.0
@@ -44,8 +46,10 @@ BROKEN = Sent("demo-incomplete", "an archive with parts missing", "S3, message t
 _MESSAGES = (SHAPEFILE, QUOTE, BROKEN)
 
 
-def main() -> int:
+def main(worker_command: Sequence[str] | None = None) -> int:
     """Run the demo; returns 0 if the service kept all its promises.
+
+    ``worker_command`` starts the worker, with ``run`` after it; default is this installation.
 
     DATABASE_URL, if set, names the PostGIS server on which a database is made for the demo.
     """
@@ -60,7 +64,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="nrf-demo-") as home:
-            outcome = _run(Path(home), printout)
+            outcome = _run(Path(home), printout, worker_command or _THIS_WORKER)
     except (HelperFailed, PostgisMissing, psycopg.Error, WorkerError) as error:
         printout.failed(f"The demo could not run: {error}")
         return EX_UNAVAILABLE
@@ -69,7 +73,7 @@ def main() -> int:
     return EX_OK if all(one.holds for one in expected) else EX_SOFTWARE
 
 
-def _run(home: Path, printout: Printout) -> Outcome:
+def _run(home: Path, printout: Printout, worker_command: Sequence[str]) -> Outcome:
     with ExitStack() as running:
         with printout.step("Started PostGIS"):
             url = running.enter_context(demo_database(os.environ.get("DATABASE_URL")))
@@ -81,7 +85,7 @@ def _run(home: Path, printout: Printout) -> Outcome:
         printout.sent(_MESSAGES)
         log = home / "worker.log"
         worker = Helper(
-            [sys.executable, "-m", "worker", "run"],
+            [*worker_command, "run"],
             log=log,
             patience_s=_WORKER_PATIENCE_S,
             environment={**stack.environment(), "REPORT_BY_EMAIL": "true"},
