@@ -5,6 +5,7 @@ What a command needs is imported inside it, so that each starts with only its ow
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -104,6 +105,17 @@ def run(
     from worker.main import main as run_daemon
 
     raise typer.Exit(run_daemon(drain=drain, max_idle_s=max_idle_seconds))
+
+
+@app.command()
+def health() -> None:
+    """Ask the health process of a worker on this machine; 1 if it is not well."""
+    from worker.health_check import ask_health
+    from worker.settings import HealthSettings
+
+    well, answer = ask_health(HealthSettings())
+    print(answer)
+    raise typer.Exit(0 if well else 1)
 
 
 @job_app.command("run")
@@ -260,11 +272,15 @@ def check_config() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    worker_command: Annotated[
+        str | None, typer.Option(help="What starts the worker, 'run' being added: an image's.")
+    ] = None,
+) -> None:
     """Run the main job on embedded PostGIS, AWS, Notify and backend, and show the result."""
     from worker.demo.run import main as run_demo
 
-    raise typer.Exit(run_demo())
+    raise typer.Exit(run_demo(shlex.split(worker_command) if worker_command else None))
 
 
 def _exit_code(error: errors.WorkerError) -> int:
