@@ -106,6 +106,13 @@ def jobs_leak(mebibytes: str) -> None:
     Execution.compute = leaking  # type: ignore[assignment, method-assign]
 
 
+def jobs_hang(_: str) -> None:
+    """A job of a file hears nothing and never ends, as in a library's endless loop."""
+    from worker.jobs.impact_assessment import FileJob
+
+    FileJob.run = lambda *_: time.sleep(3600)  # type: ignore[assignment, method-assign]
+
+
 def loop_wedges(_: str) -> None:
     """The loop never comes back from settling its first message."""
     from worker.consumer import Consumer
@@ -142,6 +149,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "kill-at": kill_at,
     "keeper-dies": keeper_dies,
     "jobs-leak": jobs_leak,
+    "jobs-hang": jobs_hang,
     "loop-wedges": loop_wedges,
     "clock-is-off": clock_is_off,
 }
