@@ -27,6 +27,7 @@ from worker.ledger.models import NewDelivery, StoredJob
 from worker.ledger.outbox import Outbox
 from worker.ledger.reaper import reap
 from worker.ledger.retention import erase_personal_data
+from worker.ledger.stock import take_stock
 from worker.logs import correlated, logger
 from worker.progress import Phase, Progress
 from worker.queue.keeper import Keeper
@@ -41,15 +42,21 @@ _log = logger(__name__)
 
 # Longer than all tries of one delivery take together; a crash leaves it claimed for this long.
 DELIVERY_CLAIM_S = 130.0
+# No backoff is longer than 72 minutes: an open job that is untouched for longer lost its message.
+_STRANDED_AFTER_S = 4500.0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where messages come from, how they are kept invisible, and how often they are handed out."""
+    """Where messages come from, how they are kept invisible, and how often they are handed out.
+
+    ``strands_after``: the receive after which a message moves to the dead-letter queue, if any.
+    """
 
     queue: MessageQueue
     renew_visibility: Callable[[Message, int], None]
     max_receives: int | None
+    strands_after: int | None = None
 
 
 def sqs_source(settings: Settings) -> Source:
@@ -59,7 +66,8 @@ def sqs_source(settings: Settings) -> Source:
     # The keeper renews while the loop is in a poll, and must not wait as long as a poll may.
     renewals = SqsQueue(make_sqs_client(settings.aws, 0), url)
     redrive = checks.check_queue(queue, settings.queue, settings.aws)
-    return Source(queue, renewals.set_visibility, redrive.max_receive_count)
+    count = redrive.max_receive_count
+    return Source(queue, renewals.set_visibility, count, strands_after=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,8 @@ def assemble(
         health_alive=lambda: health.alive,
         renew_visibility=source.renew_visibility,
         housekeeping=lambda: _keep_house(database, settings, registry, notices),
+        measure=lambda: _measure(database) if settings.metrics_on else None,
+        strands_after=source.strands_after,
         enough=enough,
     )
 
@@ -180,6 +190,16 @@ def _gate(
     )
 
 
+def _measure(database: Database) -> None:
+    stock = take_stock(database.connection, stranded_after_s=_STRANDED_AFTER_S)
+    _log.debug(
+        "ledger.measured",
+        deliveries_pending=stock.deliveries_pending,
+        oldest_delivery_s=round(stock.oldest_delivery_s, 1),
+        jobs_stranded=stock.jobs_stranded,
+    )
+
+
 def _keep_house(
     database: Database, settings: Settings, registry: Registry, notices: Notices
 ) -> None:
@@ -196,7 +216,13 @@ def _keep_house(
         notices=told,
     ):
         with correlated(job.correlation_id):
-            _log.warning("job.reaped", job_id=job.key, status=job.status, error_code=job.error_code)
+            _log.warning(
+                "job.reaped",
+                job_id=job.key,
+                job_type=job.type,
+                status=job.status,
+                error_code=job.error_code,
+            )
     _erase(database, settings)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from worker.errors import (
 )
 from worker.jobs.courier import Round
 from worker.logs import correlated, logger
+from worker.memory import peak_mb
 from worker.progress import Phase, Progress
 from worker.queue.envelope import correlation_of
 from worker.queue.keeper import Hold, Keeper
@@ -95,6 +94,8 @@ class Consumer:
         health_alive: Callable[[], bool],
         renew_visibility: Callable[[Message, int], None],
         housekeeping: Callable[[], None],
+        measure: Callable[[], None] = lambda: None,
+        strands_after: int | None = None,
         enough: Callable[[Idle], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -109,6 +110,8 @@ class Consumer:
         self._health_alive = health_alive
         self._renew_visibility = renew_visibility
         self._housekeeping = housekeeping
+        self._measure = measure
+        self._strands_after = strands_after
         self._enough = enough
         self._clock = clock
         self._empty_polls = 0
@@ -119,6 +122,7 @@ class Consumer:
         self._wedged = False
         self._polling = False
         self._housekeeping_at = 0.0
+        self._measure_at = 0.0
 
     def run(self) -> int:
         """The loop; returns the process's exit code."""
@@ -138,6 +142,7 @@ class Consumer:
             if not self._polling:
                 self._polling = True
                 _log.info("worker.polling")
+            self._take_stock()
             self._poll()
             if self._wedged:
                 _log.critical("worker.stopping", reason="work_abandoned")
@@ -154,7 +159,7 @@ class Consumer:
             _log.error("worker.stopping", reason="health_process_lost")
             return EX_TEMPFAIL
         worker = self._settings.worker
-        rss_mb = resident_mb()
+        rss_mb = peak_mb()
         if worker.worker_max_rss_mb is not None and rss_mb > worker.worker_max_rss_mb:
             _log.warning("memory.recycle", rss_mb=round(rss_mb), limit_mb=worker.worker_max_rss_mb)
             return EX_TEMPFAIL
@@ -211,6 +216,7 @@ class Consumer:
         if self._failures:
             _log.info("queue.reachable", failures=self._failures)
             self._failures = 0
+        _log.debug("queue.polled", messages=len(messages))
         self._report(Progress(Phase.WAITING, self._idle_limit_s, polled=True))
         return messages
 
@@ -254,6 +260,7 @@ class Consumer:
                     pass
         except StaleReceipt as error:
             _log.warning("message.stale", message_id=message.message_id, error_code=error.code)
+            return
         except (TransientError, ConfigurationFault) as error:
             # It comes back when its visibility ends; the ledger then knows what was done.
             _log.error(
@@ -269,6 +276,29 @@ class Consumer:
                 message_id=message.message_id,
                 delay_s=math.ceil(verdict.delay_s),
             )
+            if verdict.action is Action.DELETE:
+                return
+        if not verdict.failed:
+            self._tell_if_stranded(message)
+
+    def _tell_if_stranded(self, message: Message) -> None:
+        """Its job is not done, but SQS will not hand the message out again: it moves to the DLQ."""
+        if self._strands_after is not None and message.receive_count >= self._strands_after:
+            _log.warning(
+                "message.stranded",
+                message_id=message.message_id,
+                receive_count=message.receive_count,
+            )
+
+    def _take_stock(self) -> None:
+        """Measure what the ledger holds, as often as an idle worker sweeps."""
+        if time.monotonic() < self._measure_at:
+            return
+        self._measure_at = time.monotonic() + self._settings.worker.worker_sweep_interval_seconds
+        try:
+            self._measure()
+        except TransientError as error:
+            _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
 
     def _when_idle(self) -> None:
         if self._stop.requested or time.monotonic() < self._housekeeping_at:
@@ -288,6 +318,10 @@ class Consumer:
 
     def _wait_for_dependencies(self) -> None:
         self._protection.off()
+        _log.debug("polling.waiting", configuration_fault=self._gate.faulty)
+        if self._gate.faulty:
+            # The database answers, and what is not delivered grows old meanwhile.
+            self._take_stock()
         self._report(Progress(Phase.WAITING, self._idle_limit_s))
         self._stop.wait(_DEPENDENCY_POLL_S)
 
@@ -304,10 +338,3 @@ class Consumer:
             give_up_after_s=self._settings.queue.sqs_visibility_timeout,
             on_lost=lambda: None,
         )
-
-
-def resident_mb() -> float:
-    """The process's highest resident memory so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024

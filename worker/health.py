@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from worker.errors import EX_UNAVAILABLE, StartError
 from worker.health_process import ChildSettings, run
 from worker.logs import logger
+from worker.metrics import Target
 from worker.progress import Progress
 from worker.settings import HealthSettings, RuntimeSettings
 
@@ -28,8 +29,14 @@ _STOP_TIMEOUT_S = 2.0
 class HealthProcess:
     """Owns the port and the child that serves it; only ``report`` is for any thread."""
 
-    def __init__(self, health: HealthSettings, runtime: RuntimeSettings) -> None:
+    def __init__(
+        self,
+        health: HealthSettings,
+        runtime: RuntimeSettings,
+        metrics: Target | None = None,
+    ) -> None:
         self._health = health
+        self._metrics = metrics
         self._runtime = runtime
         self._child: SpawnProcess | None = None
         self._feed: socket.socket | None = None
@@ -111,7 +118,11 @@ class HealthProcess:
     def _spawn(self, listener: socket.socket, feed: socket.socket) -> SpawnProcess:
         runtime = self._runtime
         settings = ChildSettings(
-            runtime.service_version, runtime.log_level, runtime.log_format, runtime.in_ecs
+            runtime.service_version,
+            runtime.log_level,
+            runtime.log_format,
+            runtime.in_ecs,
+            self._metrics,
         )
         child = multiprocessing.get_context("spawn").Process(
             target=run, args=(settings, listener, feed), name="health", daemon=True

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from worker import logs
+from worker import logs, metrics
 from worker.progress import Phase, Progress
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class ChildSettings:
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["auto", "json", "console"]
     in_ecs: bool
+    metrics: metrics.Target | None = None
 
 
 class Watch:
@@ -89,6 +90,13 @@ def create_app(watch: Watch, version: str) -> Flask:
     def health() -> ResponseReturnValue:
         verdict = watch.verdict()
         age_s = verdict.last_poll_age_s
+        if verdict.stuck:
+            _log.warning(
+                "health.failed",
+                phase=verdict.progress.phase,
+                limit_s=verdict.progress.limit_s,
+                job_id=verdict.progress.job,
+            )
         body = jsonify(
             status="stuck" if verdict.stuck else "ok",
             phase=verdict.progress.phase,
@@ -121,7 +129,7 @@ def run(settings: ChildSettings, listener: socket.socket, feed: socket.socket) -
     os.setpgid(0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    logs.configure(settings)
+    logs.configure(settings, observers=metrics.observers(settings.metrics))
     # A request that waits for another is no event; the health check says how the loop is.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     _die_with_parent()

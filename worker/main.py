@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from worker import logs
+from worker import logs, metrics
 from worker.errors import EX_SOFTWARE, ConfigurationError, StartError
 from worker.health import HealthProcess
 from worker.progress import Phase, Progress
@@ -52,7 +52,7 @@ def guarded(run: Callable[[Settings], int]) -> int:
     logs.configure(RuntimeSettings.model_construct())
     try:
         settings = Settings.load()
-        logs.configure(settings.runtime)
+        logs.configure(settings.runtime, observers=metrics.observers(_target(settings)))
         code = run(settings)
     except ConfigurationError as error:
         for problem in error.problems:
@@ -92,7 +92,7 @@ def supervised(
     """Run a consumer beside its health process; returns the loop's exit code."""
     with ExitStack() as stack:
         # First, so that the child starts up while this process imports the rest.
-        health = HealthProcess(settings.health, settings.runtime)
+        health = HealthProcess(settings.health, settings.runtime, _target(settings))
         health.start()
         stack.callback(health.stop)
         health.report(Progress(Phase.STARTING, _START_LIMIT_S))
@@ -105,6 +105,13 @@ def supervised(
         gc.freeze()
         _log.info("worker.started", worker_id=name, health_port=health.port)
         return consumer.run()
+
+
+def _target(settings: Settings) -> metrics.Target | None:
+    if not settings.metrics_on:
+        return None
+    named = settings.metrics
+    return metrics.Target(named.aws_emf_namespace, named.aws_emf_service_name)
 
 
 def worker_id(ecs: EcsSettings) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from worker import failures
 from worker.errors import (
@@ -38,12 +39,12 @@ from worker.ledger.models import (
     NewJob,
     Poisoned,
 )
-from worker.logs import adopt_correlation_id, logger
+from worker.logs import about, adopt_correlation_id, logger
 from worker.queue.envelope import open_envelope
 from worker.queue.sqs import Message
 from worker.reference.versions import ReferenceVersions, active_versions
 from worker.settings import VISIBILITY_MARGIN_S, Settings
-from worker.verdicts import DELETE, KEEP, RELEASE_AT_ONCE, Action, Verdict
+from worker.verdicts import DELETE, FAILED, KEEP, Action, Verdict
 
 _log = logger(__name__)
 
@@ -79,6 +80,7 @@ class Runner:
         self._worker_id = worker_id
         self._max_receives = max_receives
         self._unreadable = unreadable
+        self._claimed_at = 0.0
 
     def handle(self, message: Message) -> Verdict:
         """Do everything that this message asks for and say what becomes of it.
@@ -107,7 +109,7 @@ class Runner:
             case Poisoned(claim, code):
                 return self._refuse_poisoned(message, job, claim, code)
             case Busy(remaining_s):
-                _log.info("job.busy", job_id=new.key, lease_remaining_s=round(remaining_s, 1))
+                _log.info("job.busy", lease_remaining_s=round(remaining_s, 1))
                 return Verdict(Action.RELEASE, remaining_s + VISIBILITY_MARGIN_S)
             case Finished():
                 return self._repeat(message, new, answer)
@@ -144,6 +146,7 @@ class Runner:
         if job_type is None:
             raise MessageError("job_type_unknown", "This worker does not run this type of job.")
         job = job_type.accept(envelope)
+        about(job_id=job.key, job_type=job.type)
         return (
             job,
             NewJob(
@@ -160,6 +163,7 @@ class Runner:
     def _claim(
         self, job: Job, new: NewJob
     ) -> tuple[ReferenceVersions, tuple[str, ...], ClaimAnswer]:
+        self._claimed_at = time.monotonic()
         # One transaction: the versions that are active at the claim are those of the job. A job
         # whose layers are not loaded is claimed all the same, so that it fails as others do.
         with self._connect() as connection:
@@ -173,13 +177,16 @@ class Runner:
                 lease_s=self._settings.worker.worker_lease_seconds,
                 pinned={name: layer.version for name, layer in pinned.layers.items()},
             )
+        claim = answer.claim if isinstance(answer, Poisoned) else answer
+        if isinstance(claim, Claim):
+            about(attempt=claim.attempt)
         return pinned, missing, answer
 
     def _work(
         self, message: Message, job: Job, claim: Claim, versions: ReferenceVersions
     ) -> Verdict:
-        started = time.monotonic()
-        _log.info("job.claimed", job_id=job.key, job_type=job.type, attempt=claim.attempt)
+        pinned = {name: layer.version for name, layer in versions.layers.items()}
+        _log.info("job.claimed", queued_s=_queued_s(message), reference_versions=pinned)
         try:
             output = self._execution.compute(message, job, claim, versions)
             self._ledger.succeed(claim, output.result, output.deliveries)
@@ -188,29 +195,23 @@ class Runner:
         except Stopped as error:
             return self._interrupted(message, job, claim, error.reason)
         except LeaseLost:
-            return self._lost(job, claim, "claim.fenced")
+            return self._lost(claim, "claim.fenced")
         except PermanentError as error:
             return self._fail(message, job, claim, error)
         except ConfigurationFault as fault:
             paused = Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S, fault=fault)
-            return self._hand_back(job, claim, fault, paused)
+            return self._hand_back(claim, fault, paused)
         except DependencyDown as error:
-            return self._hand_back(job, claim, error, Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S))
+            return self._hand_back(claim, error, Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S))
         except TransientError as error:
             return self._try_again(message, job, claim, error)
         except Exception as error:  # noqa: BLE001 - the runner's edge: whatever a job raises
-            _log.exception("job.crashed", job_id=job.key)
+            _log.exception("job.crashed")
             unexpected = TransientError(
                 "internal_error", "The worker failed unexpectedly.", detail=type(error).__name__
             )
             return self._try_again(message, job, claim, unexpected)
-        _log.info(
-            "job.succeeded",
-            job_id=job.key,
-            job_type=job.type,
-            attempt=claim.attempt,
-            duration_s=round(time.monotonic() - started, 3),
-        )
+        _log.info("job.succeeded", duration_s=self._took_s(), reference_versions=pinned)
         return self._deliver(message, claim.job.id, DELETE)
 
     def _deliver(self, message: Message, job_id: int, delivered: Verdict) -> Verdict:
@@ -220,22 +221,23 @@ class Runner:
         except (Abandoned, Stopped) as error:
             # The outcome is stored: the next receive, or a sweep, makes what is left.
             _log.warning("delivery.interrupted", error_code=error.code)
-            return replace(self._backoff(message), wedged=isinstance(error, Abandoned))
+            again = replace(self._backoff(message), failed=delivered.failed)
+            return replace(again, wedged=isinstance(error, Abandoned))
+        failed = delivered.failed or done.rejected is not None
         if done.pending:
-            return replace(self._backoff(message, at_least_s=done.wait_s), fault=done.fault)
-        return RELEASE_AT_ONCE if done.rejected else delivered
+            again = self._backoff(message, at_least_s=done.wait_s)
+            return replace(again, fault=done.fault, failed=failed)
+        return FAILED if failed else delivered
 
     def _repeat(self, message: Message, new: NewJob, finished: Finished) -> Verdict:
-        _log.info(
-            "job.duplicate", job_id=new.key, status=finished.status, error_code=finished.error_code
-        )
+        _log.info("job.duplicate", status=finished.status, error_code=finished.error_code)
         match finished.status:
             case JobStatus.CANCELLED:
                 return DELETE
             case JobStatus.SUCCEEDED:
                 return self._deliver(message, finished.job_id, DELETE)
             case _:
-                return self._deliver(message, finished.job_id, RELEASE_AT_ONCE)
+                return self._deliver(message, finished.job_id, FAILED)
 
     def _refuse(self, message: Message, error: MessageError, event: str) -> Verdict:
         _log.error(
@@ -249,26 +251,22 @@ class Runner:
         job_id = self._ledger.record_invalid(
             unreadable_job(message), error, self._unreadable(message.message_id, error)
         )
-        return self._deliver(message, job_id, RELEASE_AT_ONCE)
+        return self._deliver(message, job_id, FAILED)
 
     def _refuse_poisoned(self, message: Message, job: Job, claim: Claim, code: str) -> Verdict:
-        _log.error("job.poison", job_id=job.key, attempt=claim.attempt, error_code=code)
+        _log.error("job.poison", error_code=code)
         return self._fail(message, job, claim, failures.poisoned(code))
 
     def _fail(self, message: Message, job: Job, claim: Claim, error: PermanentError) -> Verdict:
         _log.error(
             "job.failed",
-            job_id=job.key,
-            job_type=job.type,
-            attempt=claim.attempt,
             error_code=error.code,
             error_sentence=error.sentence,
             error_detail=error.detail,
+            duration_s=self._took_s(),
         )
-        unwritten = self._write(
-            job, claim, lambda: self._ledger.fail(claim, error, job.failed(error))
-        )
-        return unwritten or self._deliver(message, claim.job.id, RELEASE_AT_ONCE)
+        unwritten = self._write(claim, lambda: self._ledger.fail(claim, error, job.failed(error)))
+        return unwritten or self._deliver(message, claim.job.id, FAILED)
 
     def _try_again(
         self, message: Message, job: Job, claim: Claim, error: TransientError
@@ -277,57 +275,57 @@ class Runner:
             return self._fail(message, job, claim, failures.exhausted(error))
         _log.warning(
             "job.retried",
-            job_id=job.key,
-            attempt=claim.attempt,
             error_code=error.code,
             error_detail=error.detail,
+            duration_s=self._took_s(),
         )
-        unwritten = self._write(job, claim, lambda: self._ledger.retry_later(claim, error))
+        unwritten = self._write(claim, lambda: self._ledger.retry_later(claim, error))
         return unwritten or self._backoff(message, at_least_s=error.retry_after_s or 0.0)
 
-    def _hand_back(self, job: Job, claim: Claim, error: WorkerError, verdict: Verdict) -> Verdict:
+    def _hand_back(self, claim: Claim, error: WorkerError, verdict: Verdict) -> Verdict:
         _log.warning(
-            "job.handed_back", job_id=job.key, error_code=error.code, error_detail=error.detail
+            "job.handed_back",
+            error_code=error.code,
+            error_detail=error.detail,
+            duration_s=self._took_s(),
         )
-        unwritten = self._write(job, claim, lambda: self._ledger.hand_back(claim, error))
+        unwritten = self._write(claim, lambda: self._ledger.hand_back(claim, error))
         return unwritten or verdict
 
-    def _write(self, job: Job, claim: Claim, write: Callable[[], None]) -> Verdict | None:
+    def _write(self, claim: Claim, write: Callable[[], None]) -> Verdict | None:
         """Write the end of an attempt; the message's verdict if that was not possible."""
         try:
             write()
         except LeaseLost:
-            return self._lost(job, claim, "claim.fenced")
+            return self._lost(claim, "claim.fenced")
         except TransientError as failure:
             # The lease ends by itself; before that the message would only be found busy.
-            _log.warning("claim.left", job_id=job.key, error_code=failure.code)
+            _log.warning("claim.left", error_code=failure.code)
             lease_s = self._settings.worker.worker_lease_seconds
             return Verdict(Action.RELEASE, lease_s + VISIBILITY_MARGIN_S)
         return None
 
     def _interrupted(self, message: Message, job: Job, claim: Claim, reason: StopReason) -> Verdict:
-        _log.warning("job.interrupted", job_id=job.key, reason=reason)
+        _log.warning("job.interrupted", reason=reason)
         match reason:
             case StopReason.STOP_REQUESTED | StopReason.HELD_TOO_LONG:
-                return self._hand_back(
-                    job, claim, failures.INTERRUPTED[reason], Verdict(Action.RELEASE)
-                )
+                return self._hand_back(claim, failures.INTERRUPTED[reason], Verdict(Action.RELEASE))
             case StopReason.TIMED_OUT:
                 return self._try_again(message, job, claim, failures.INTERRUPTED[reason])
             case StopReason.LEASE_LOST:
-                return self._lost(job, claim)
+                return self._lost(claim)
 
-    def _lost(self, job: Job, claim: Claim, event: str = "lease.lost") -> Verdict:
+    def _lost(self, claim: Claim, event: str = "lease.lost") -> Verdict:
         """The attempt was closed by somebody else: by a cancellation, or by a new owner."""
         try:
             status = self._ledger.status(claim.job.id)
         except TransientError as error:
-            _log.warning(event, job_id=job.key, error_code=error.code)
+            _log.warning(event, error_code=error.code, duration_s=self._took_s())
             return KEEP
         if status is JobStatus.CANCELLED:
-            _log.warning("job.cancelled", job_id=job.key)
+            _log.warning("job.cancelled", duration_s=self._took_s())
             return DELETE
-        _log.warning(event, job_id=job.key, status=status)
+        _log.warning(event, status=status, duration_s=self._took_s())
         return KEEP
 
     def _is_last_chance(self, message: Message, claim: Claim) -> bool:
@@ -336,6 +334,17 @@ class Runner:
         )
         return last_receive or claim.attempt >= claim.max_attempts
 
+    def _took_s(self) -> float:
+        """Seconds since the claim."""
+        return round(time.monotonic() - self._claimed_at, 3)
+
     def _backoff(self, message: Message, *, at_least_s: float = 0.0) -> Verdict:
         base_s = self._settings.worker.worker_backoff_base_seconds
         return Verdict(Action.RELEASE, max(backoff_s(message.receive_count, base_s), at_least_s))
+
+
+def _queued_s(message: Message) -> float | None:
+    """Seconds from the sending of the message until now, by the clocks of SQS and of this host."""
+    if message.sent_at is None:
+        return None
+    return max(0.0, round((datetime.now(UTC) - message.sent_at).total_seconds(), 3))

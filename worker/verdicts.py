@@ -22,15 +22,18 @@ class Verdict:
 
     ``delay_s``: how long a released message stays invisible. ``fault``: why every job would fail,
     so that polling pauses. ``wedged``: work goes on in a thread that does not let go, so the
-    process has to end.
+    process has to end. ``failed``: the job has failed for good, so the dead-letter queue is where
+    the message belongs.
     """
 
     action: Action
     delay_s: float = 0.0
     fault: WorkerError | None = None
     wedged: bool = False
+    failed: bool = False
 
 
 DELETE = Verdict(Action.DELETE)
 KEEP = Verdict(Action.KEEP)
 RELEASE_AT_ONCE = Verdict(Action.RELEASE)
+FAILED = Verdict(Action.RELEASE, failed=True)

@@ -6,6 +6,7 @@ Independent of SQS: the runner uses it right after a job, and an idle worker swe
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -121,6 +122,11 @@ class Courier:
             "reference": delivery.reference,
             "attempt": delivery.attempts,
         }
+        started = time.monotonic()
+
+        def took_s() -> float:
+            return round(time.monotonic() - started, 3)
+
         try:
             receipt = self._deliverer.deliver(
                 delivery.kind,
@@ -131,10 +137,10 @@ class Courier:
         except Interrupted:
             raise
         except PermanentError as error:
-            _log.error("delivery.rejected", **fields, **_describe(error))
+            _log.error("delivery.rejected", **fields, **_describe(error), duration_s=took_s())
             return self._rejected(claimed, error)
         except ConfigurationFault as fault:
-            _log.error("delivery.refused", **fields, **_describe(fault))
+            _log.error("delivery.refused", **fields, **_describe(fault), duration_s=took_s())
             # Due at once: polling pauses, and this delivery is what asks whether it may go on.
             self._outbox.postponed(claimed, fault, 0)
             return Round(fault=fault)
@@ -142,11 +148,17 @@ class Courier:
             raise
         except TransientError as error:
             wait_s = error.retry_after_s or backoff_s(delivery.attempts, self._backoff_base_s)
-            _log.warning("delivery.postponed", **fields, **_describe(error), wait_s=round(wait_s))
+            _log.warning(
+                "delivery.postponed",
+                **fields,
+                **_describe(error),
+                wait_s=round(wait_s),
+                duration_s=took_s(),
+            )
             self._outbox.postponed(claimed, error, wait_s)
             return Round(wait_s=wait_s)
         except Exception as error:  # noqa: BLE001 - one delivery never ends the loop
-            _log.exception("delivery.crashed", **fields)
+            _log.exception("delivery.crashed", **fields, duration_s=took_s())
             unexpected = TransientError(
                 "internal_error", "The delivery failed unexpectedly.", detail=type(error).__name__
             )
@@ -156,7 +168,7 @@ class Courier:
         self._outbox.delivered(
             claimed, {"outcome": receipt.outcome, "detail": receipt.detail, "id": receipt.remote_id}
         )
-        _log.info("delivery.made", **fields, outcome=receipt.outcome)
+        _log.info("delivery.made", **fields, outcome=receipt.outcome, duration_s=took_s())
         return Round(made=1)
 
     def _rejected(self, claimed: ClaimedDelivery, error: PermanentError) -> Round:

@@ -36,6 +36,7 @@ class Reaped:
     """A job that the reaper has changed: back to PENDING, or TIMED_OUT with an error code."""
 
     key: str
+    type: str
     status: JobStatus
     correlation_id: str
     error_code: str | None
@@ -96,8 +97,8 @@ def _end(
 def _reaped(connection: Connection, job: _Overdue, error: WorkerError, notices: Notices) -> Reaped:
     status = JobStatus(job.status)
     if status is not JobStatus.TIMED_OUT:
-        return Reaped(job.key, status, job.correlation_id, None)
+        return Reaped(job.key, job.type, status, job.correlation_id, None)
     connection.execute(statement(__package__, "supersede_started"), {"job_id": job.id})
     identity = JobIdentity(job.id, job.uid, job.reopenings)
     add_deliveries(connection, identity, notices(job.stored, error), OUTCOME)
-    return Reaped(job.key, status, job.correlation_id, error.code)
+    return Reaped(job.key, job.type, status, job.correlation_id, error.code)

@@ -118,6 +118,7 @@ class Keeper:
                 kept = started - held.last_success < held.give_up_after_s
                 held.due = time.monotonic() + self._interval_s / 4
             else:
+                _log.debug("lease.renewed", hold=held.name)
                 held.last_success = started
                 held.due = started + self._interval_s
         if not kept:
