@@ -70,6 +70,7 @@ class SqsServer:
     """
 
     def __init__(self, *, port: int = 0, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+        self._session = boto3.Session("testing", "testing", region_name=REGION)
         self.clock = Clock()
         self.broker = Broker(self.clock, max_in_flight=max_in_flight)
         self.operations = Operations(self.broker, self.queue_url)
@@ -89,7 +90,7 @@ class SqsServer:
     @property
     def client(self) -> SQSClient:
         """A new client, which tries nothing a second time."""
-        return boto3.Session("testing", "testing", region_name=REGION).client(
+        return self._session.client(
             "sqs",
             endpoint_url=self.endpoint_url,
             config=Config(retries={"mode": "standard", "total_max_attempts": 1}),

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ import psycopg
 import pytest
 
 from tests.fakes import faulty_worker
+from tests.fakes.sqs_server import SqsServer
 from tests.fakes.worker_process import WorkerProcess, running_worker
-from worker.demo.aws import AwsEmulator, QueuePair
+from worker.demo.aws import AwsEmulator, QueuePair, create_queue_pair
 from worker.demo.backend import API_KEY as BACKEND_KEY
 from worker.demo.backend import FakeBackend
 from worker.demo.notify import API_KEY as NOTIFY_KEY
@@ -25,6 +26,7 @@ from worker.reference.generate import generate
 from worker.reference.load import load_directory
 
 if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
     from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 COMPLETED, FAILED = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
@@ -56,11 +58,18 @@ class Environment:
     bucket: str
     backend: FakeBackend
     notify: FakeNotify
+    # Serves the queue in the place of ``aws``, which has S3 all the same.
+    double: SqsServer | None = None
+
+    @property
+    def sqs(self) -> SQSClient:
+        """A client of whatever serves the queue."""
+        return self.double.client if self.double else self.aws.sqs
 
     def variables(self, **changes: str) -> dict[str, str]:
         """The worker's environment; short waits, so that tests need not."""
         return {
-            **self.aws.environment,
+            **self._endpoints(),
             "DATABASE_URL": self.database_url,
             "SQS_QUEUE_URL": self.queue.url,
             "SQS_DLQ_URL": self.queue.dlq_url,
@@ -84,6 +93,17 @@ class Environment:
             **changes,
         }
 
+    def _endpoints(self) -> dict[str, str]:
+        if self.double is None:
+            return dict(self.aws.environment)
+        others = dict(self.aws.environment)
+        endpoint = others.pop("AWS_ENDPOINT_URL")
+        return {
+            **others,
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ENDPOINT_URL_SQS": self.double.endpoint_url,
+        }
+
     def worker(self, **changes: str) -> AbstractContextManager[WorkerProcess]:
         return running_worker(self.variables(**changes))
 
@@ -103,7 +123,7 @@ class Environment:
         attributes: dict[str, MessageAttributeValueTypeDef] = {}
         if correlation_id:
             attributes["CorrelationId"] = {"DataType": "String", "StringValue": correlation_id}
-        answer = self.aws.sqs.send_message(
+        answer = self.sqs.send_message(
             QueueUrl=self.queue.url,
             MessageBody=body if isinstance(body, str) else json.dumps(body),
             MessageAttributes=attributes,
@@ -112,9 +132,9 @@ class Environment:
 
     def messages(self, url: str | None = None) -> int:
         """Messages on the queue (or another), visible or not."""
-        raw = self.aws.sqs.get_queue_attributes(
-            QueueUrl=url or self.queue.url, AttributeNames=["All"]
-        )["Attributes"]
+        raw = self.sqs.get_queue_attributes(QueueUrl=url or self.queue.url, AttributeNames=["All"])[
+            "Attributes"
+        ]
         return int(raw["ApproximateNumberOfMessages"]) + int(
             raw["ApproximateNumberOfMessagesNotVisible"]
         )
@@ -143,3 +163,11 @@ def environment(
     with FakeBackend() as backend, FakeNotify() as notify:
         yield Environment(url, aws, queue, bucket, backend, notify)
     postgis.drop_database(name)
+
+
+@pytest.fixture
+def on_double(environment: Environment) -> Iterator[Environment]:
+    """The same with an SQS that does what AWS documents, and whatever a test tells it to."""
+    with SqsServer() as double:
+        queue = create_queue_pair(double.client, "jobs")
+        yield replace(environment, queue=queue, double=double)

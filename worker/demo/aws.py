@@ -117,22 +117,12 @@ class AwsEmulator:
         visibility_timeout_s: int = 300,
     ) -> QueuePair:
         """Make the queue ``name`` and its dead-letter queue ``name``-dlq, joined by redrive."""
-        sqs = self.sqs
-        # A message keeps its age when it moves, so a dead-letter queue has to keep it longer.
-        dlq_url = sqs.create_queue(
-            QueueName=f"{name}-dlq", Attributes={"MessageRetentionPeriod": str(_TWO_WEEKS_S)}
-        )["QueueUrl"]
-        dlq_arn = _arn_of(sqs, dlq_url)
-        url = sqs.create_queue(
-            QueueName=name,
-            Attributes={
-                "VisibilityTimeout": str(visibility_timeout_s),
-                "RedrivePolicy": json.dumps(
-                    {"deadLetterTargetArn": dlq_arn, "maxReceiveCount": max_receive_count}
-                ),
-            },
-        )["QueueUrl"]
-        return QueuePair(url, _arn_of(sqs, url), dlq_url, dlq_arn)
+        return create_queue_pair(
+            self.sqs,
+            name,
+            max_receive_count=max_receive_count,
+            visibility_timeout_s=visibility_timeout_s,
+        )
 
     def create_bucket(self, name: str) -> str:
         """Make the bucket ``name`` and return its name."""
@@ -155,6 +145,31 @@ class AwsEmulator:
         with suppress(httpx.TransportError):
             return httpx.get(f"{self.endpoint_url}/moto-api/", timeout=2).is_success
         return False
+
+
+def create_queue_pair(
+    sqs: SQSClient,
+    name: str,
+    *,
+    max_receive_count: int = MAX_RECEIVE_COUNT,
+    visibility_timeout_s: int = 300,
+) -> QueuePair:
+    """Make the queue ``name`` and its dead-letter queue ``name``-dlq, joined by redrive."""
+    # A message keeps its age when it moves, so a dead-letter queue has to keep it longer.
+    dlq_url = sqs.create_queue(
+        QueueName=f"{name}-dlq", Attributes={"MessageRetentionPeriod": str(_TWO_WEEKS_S)}
+    )["QueueUrl"]
+    dlq_arn = _arn_of(sqs, dlq_url)
+    url = sqs.create_queue(
+        QueueName=name,
+        Attributes={
+            "VisibilityTimeout": str(visibility_timeout_s),
+            "RedrivePolicy": json.dumps(
+                {"deadLetterTargetArn": dlq_arn, "maxReceiveCount": max_receive_count}
+            ),
+        },
+    )["QueueUrl"]
+    return QueuePair(url, _arn_of(sqs, url), dlq_url, dlq_arn)
 
 
 def message_count(sqs: SQSClient, queue_url: str) -> int:
