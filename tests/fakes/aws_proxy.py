@@ -31,6 +31,7 @@ class Call:
     path: str
     operation: str
     key_id: str
+    query: str = ""
 
     @property
     def is_s3(self) -> bool:
@@ -142,6 +143,7 @@ def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:
                 self.path.partition("?")[0],
                 self.headers.get("X-Amz-Target", "").rpartition(".")[2],
                 signed[1] if signed else "",
+                self.path.partition("?")[2],
             )
             proxy.calls.append(call)
             fault = proxy.fault(call)
