@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import daemon, newts, nutrient, reference
+from benchmarks import capacity, daemon, newts, nutrient, reference
 from worker import logs
 from worker.settings import RuntimeSettings
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("all", "nutrient", "newts", "daemon", "reference"),
+        choices=("all", "nutrient", "newts", "daemon", "reference", "capacity"),
         default="all",
     )
     parser.add_argument("--runs", type=int, default=7, help="timed rounds after a warm-up")
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--cells", type=int, default=1_000_000, help="nutrient, reference: cells of the large layer"
     )
+    parser.add_argument("--jobs", type=int, default=200, help="capacity: messages a run")
     parser.add_argument(
         "--keep", type=Path, help="nutrient: directory of a loaded database to use again"
     )
@@ -41,6 +42,8 @@ def main() -> int:
         met &= daemon.run(runs=given.runs)
     if given.benchmark in ("all", "reference"):
         met &= reference.run(cells=given.cells, seed=given.seed)
+    if given.benchmark in ("all", "capacity"):
+        met &= capacity.run(cells=given.cells, jobs=given.jobs)
     return 0 if met else 1
 
 
