@@ -42,6 +42,7 @@ _EXIT_CODES: tuple[tuple[type[errors.WorkerError], int], ...] = (
     (errors.CommandRefused, errors.EX_DATAERR),
     (errors.ReferenceDataError, errors.EX_DATAERR),
     (errors.ReferenceDataMissing, errors.EX_UNAVAILABLE),
+    (errors.TablesUnusable, errors.EX_UNAVAILABLE),
     (errors.TransientError, errors.EX_UNAVAILABLE),
     (errors.ConfigurationFault, errors.EX_UNAVAILABLE),
 )

@@ -42,6 +42,10 @@ class ReferenceDataError(PermanentError):
     """Reference layers contradict each other, so no number can be given for this site."""
 
 
+class TablesUnusable(PermanentError):
+    """Tables that another service owns are not there, or not for us: a person has to act."""
+
+
 class DeliveryRejected(PermanentError):
     """The other side refused what we sent and will refuse it again (400, 404)."""
 

@@ -14,7 +14,7 @@ from psycopg import IsolationLevel
 from psycopg.conninfo import make_conninfo
 
 from worker.clients.db import Connection, conninfo_of, rds_tokens, translated
-from worker.errors import DependencyDown, PermanentError, TransientError
+from worker.errors import DependencyDown, TablesUnusable, TransientError
 from worker.settings import Domain, Settings
 
 # Longer than the single statement of one job, so that its second copy need not come back later.
@@ -25,8 +25,8 @@ class DomainDatabase:
     """Opens connections to the database of one domain; each is closed at the end of its block.
 
     Errors are those of ``worker.clients.db.translated``, but for these:
-    tables or columns that are not there: PermanentError ``<domain>_tables_missing``;
-    no right to use them: PermanentError ``<domain>_access_denied``;
+    tables or columns that are not there: TablesUnusable ``<domain>_tables_missing``;
+    no right to use them: TablesUnusable ``<domain>_access_denied``;
     a database that is away: TransientError ``<domain>_database_unavailable``. It is no
     DependencyDown, because the probe before each poll does not watch it: the attempt has to
     count, or its message would wander to the dead-letter queue without a verdict.
@@ -82,13 +82,13 @@ class DomainDatabase:
             with translated():
                 yield
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-            raise PermanentError(
+            raise TablesUnusable(
                 f"{self.domain}_tables_missing",
                 f"The {self.domain} database has not the tables that this job needs.",
                 detail=error.diag.message_primary or "",
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
-            raise PermanentError(
+            raise TablesUnusable(
                 f"{self.domain}_access_denied",
                 f"The worker may not use the tables of the {self.domain} database.",
                 detail=error.diag.message_primary or "",
