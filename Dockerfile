@@ -25,10 +25,10 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w di
         /opt/worker/lib
 
 FROM ${PYTHON_IMAGE}
-# fiona's GDAL needs libexpat; tini reaps what the worker's children leave and passes signals on.
+# GDAL in fiona needs libexpat, schedules the time zones; tini reaps what the worker's children leave and passes signals on.
 # hadolint ignore=DL3008
 RUN apt-get update -q && \
-    apt-get install -qy --no-install-recommends libexpat1 tini && \
+    apt-get install -qy --no-install-recommends libexpat1 tini tzdata && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --system --gid 10001 worker && \
     useradd --system --uid 10001 --gid worker --home-dir /nonexistent --shell /usr/sbin/nologin worker
