@@ -71,6 +71,14 @@ class Queue:
         """A numeric attribute."""
         return int(self.attributes[name])
 
+    @property
+    def visible(self) -> int:
+        return self.counts[State.VISIBLE]
+
+    @property
+    def in_flight(self) -> int:
+        return self.counts[State.IN_FLIGHT]
+
     def find(self, message_id: str) -> Stored | None:
         return self._messages.get(message_id)
 
