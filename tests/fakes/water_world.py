@@ -49,7 +49,7 @@ class WaterWorld:
                 "increment": 0,
                 "status": "current",
                 "start_date": date(2010, 4, 1),
-                "external_id": f"v:{next(self._numbers)}",
+                "external_id": f"v:{uuid4()}",
                 "date_created": CREATED,
             }
             | changes,
