@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from worker.clients.backend import QuotePatchBody
 from worker.jobs.deliveries import JobResultDelivery
 from worker.jobs.payloads import AssessmentRequest, Request, parse_request, request_hash, validated
 from worker.jobs.reference_load import ReferenceLoadRequest
+from worker.jobs.scheduled import ScheduledRequest
 from worker.jobs.schemas import schemas
+from worker.jobs.water_workflow import LicenceUpdatesRequest, TimeLimitedRequest
 from worker.queue.envelope import Envelope, open_envelope
 from worker.reference.manifest import Manifest
 
@@ -43,6 +46,8 @@ def test_every_example_is_named_and_tested() -> None:
         "quote",
         "load",
         "manifest",
+        "licence-updates",
+        "time-limited",
         "patch",
         "result",
         "newt-result",
@@ -76,6 +81,18 @@ def test_the_load_example_and_its_manifest_are_accepted() -> None:
     assert (load.job_id, load.bucket, load.force_reason) == ("reference-2026-11", None, None)
     manifest = Manifest.model_validate_json(EXAMPLES["manifest"])
     assert set(manifest.layers) == {"coefficient_layer", "wwtw_lookup", "rates_lookup"}
+
+
+@pytest.mark.parametrize(
+    ("example", "model"),
+    [("licence-updates", LicenceUpdatesRequest), ("time-limited", TimeLimitedRequest)],
+)
+def test_examples_of_scheduled_jobs_are_accepted(
+    example: str, model: type[ScheduledRequest]
+) -> None:
+    envelope = opened(example)
+    assert (envelope.shape, envelope.job_type) == ("job", f"water.{example}")
+    assert validated(model, envelope.body).run_date == date(2026, 6, 15)
 
 
 def test_the_notification_example_carries_a_request_and_a_correlation_id() -> None:

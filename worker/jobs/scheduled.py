@@ -100,7 +100,7 @@ class ScheduledRequest(Payload):
     run_id: UUID | None = Field(
         None, description="correlates log lines and files of the run; default made of its key"
     )
-    trace_id: str | None = Field(None, exclude=True)
+    trace_id: JsonValue = Field(None, exclude=True)
 
     @model_validator(mode="after")
     def _not_before_its_time(self) -> Self:

@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from worker.jobs.payloads import AssessmentJob, AssessmentRequest, QuoteRequest
 from worker.jobs.reference_load import ReferenceLoadRequest
+from worker.jobs.water_workflow import LicenceUpdatesRequest, TimeLimitedRequest
 from worker.reference.manifest import Manifest
 
 _FILES: dict[str, type[BaseModel]] = {
@@ -19,6 +20,8 @@ _FILES: dict[str, type[BaseModel]] = {
     "impact-assessment.quote.json": QuoteRequest,
     "reference.load.job.json": ReferenceLoadRequest,
     "reference.manifest.json": Manifest,
+    "water.licence-updates.job.json": LicenceUpdatesRequest,
+    "water.time-limited.job.json": TimeLimitedRequest,
 }
 
 
