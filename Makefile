@@ -1,10 +1,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test fuzz seam-kill check fmt schemas bench lock image-check clean
+.PHONY: help bootstrap demo test fuzz seam-kill check synth infra-check environments fmt schemas bench lock image-check clean
 
 BIN := .venv/bin
 UV ?= uv
+STAGE ?= dev
 # Each test process has a PostGIS cluster and an AWS emulator of its own.
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -14,10 +15,13 @@ help: ## Show this list
 bootstrap: ## Install what is missing: .venv from the lock, PostGIS
 	@scripts/bootstrap.sh
 
+environments: bootstrap
+	@scripts/environments.sh
+
 demo: bootstrap ## Run the whole service on this machine with sample data and show what happens
 	@$(BIN)/nrf-worker demo
 
-test: bootstrap ## Run every test; ARGS="-k lease" narrows
+test: bootstrap environments ## Run every test; ARGS="-k lease" narrows
 	@$(PYTEST) $(ARGS)
 
 seam-kill: bootstrap ## Kill the worker 20 times at each step of a job and count what comes of it
@@ -26,10 +30,12 @@ seam-kill: bootstrap ## Kill the worker 20 times at each step of a job and count
 fuzz: bootstrap ## Spoil boundary files for a minute and see whether the reader keeps its promises; ARGS="--seconds 600"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: bootstrap ## Format, lint, types and layers: what CI runs beside the tests
+# CDK's types take mypy a minute, so both runs go at once.
+check: bootstrap environments ## Format, lint, types and layers: what CI runs beside the tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --python-executable .venv-infra/bin/python --cache-dir .mypy_cache/infra infra & \
+		infra=$$!; $(BIN)/mypy && wait $$infra
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/hadolint Dockerfile
 
@@ -39,6 +45,12 @@ fmt: bootstrap ## Format the code and mend what the linter can
 
 schemas: bootstrap ## Write the JSON Schemas of the messages from their models
 	@$(BIN)/python -m worker.jobs.schemas docs/schemas
+
+synth: environments ## Write the CloudFormation templates of a stage to build/cdk; STAGE=prod, ARGS="--config-dir DIR"
+	@.venv-infra/bin/python -m infra.app --stage $(STAGE) --output build/cdk/$(STAGE) $(ARGS)
+
+infra-check: environments ## Tests of infra alone: every resource, cfn-lint, checkov, the worker on a deployed queue
+	@$(PYTEST) tests/infra $(ARGS)
 
 bench: bootstrap ## Measure what benchmarks/README.md describes
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -50,12 +62,15 @@ lock: ## Resolve the dependencies again (needs uv); add ARGS=--upgrade for newes
 	compile -o requirements.lock; \
 	compile --extra dev -o requirements-dev.lock; \
 	echo 'setuptools>=77' | $(UV) pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate $(ARGS) - -o requirements-build.lock
+		--generate-hashes --no-header --no-annotate $(ARGS) - -o requirements-build.lock; \
+	for group in infra checkov; do $(UV) pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header $(ARGS) --group "pyproject.toml:$$group" \
+		-o "requirements-$$group.lock"; done
 
 image-check: bootstrap ## Build the image without a container engine and run the demo in it (root, buildah)
 	@scripts/image_check.sh
 
 clean: ## Remove everything that was generated, .venv included
-	@rm -rf .venv .work build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-infra .venv-checkov .work build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What the worker runs on in AWS, as a CDK app; see docs/deploy.md."""

@@ -1,0 +1,1 @@
+"""The stacks of a stage: network, data, database, service, monitoring."""
