@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from worker import errors, logs
-from worker.settings import Settings
+from worker import errors, logs, network
+from worker.settings import Settings, truststore
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,7 @@ def read_settings() -> Settings:
     """The settings; from here on, logs go to standard error."""
     settings = Settings.load()
     logs.configure(settings.runtime, stream="stderr")
+    network.prepare(settings.network, settings.ecs, truststore())
     return settings
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from worker import logs, metrics
+from worker import logs, metrics, network
 from worker.errors import EX_SOFTWARE, ConfigurationError, StartError
 from worker.health import HealthProcess
 from worker.progress import Phase, Progress
-from worker.settings import EcsSettings, RuntimeSettings, Settings
+from worker.settings import EcsSettings, RuntimeSettings, Settings, truststore
 from worker.shutdown import StopSignal
 
 if TYPE_CHECKING:
@@ -53,6 +53,14 @@ def guarded(run: Callable[[Settings], int]) -> int:
     try:
         settings = Settings.load()
         logs.configure(settings.runtime, observers=metrics.observers(_target(settings)))
+        way_out = network.prepare(settings.network, settings.ecs, truststore())
+        if way_out.http_proxy or way_out.https_proxy or way_out.certificates:
+            _log.info(
+                "network.prepared",
+                http_proxy=way_out.http_proxy,
+                https_proxy=way_out.https_proxy,
+                certificates=way_out.certificates,
+            )
         code = run(settings)
     except ConfigurationError as error:
         for problem in error.problems:

@@ -204,6 +204,7 @@ SECRETS = [
     ("postgresql://worker:hun@ter2@db/nrf", "ter2"),
     ("postgresql://worker:hun/ter2@db/nrf", "ter2"),
     ("postgresql://:hunter2@db/nrf", "hunter2"),
+    ("proxy http://hunter2@proxy:3128 refused", "hunter2"),
     ("host=db user=worker password=hunter2 dbname=nrf", "hunter2"),
     ("host=db password='hunter 2' dbname=nrf", "2'"),
     ("{'password': 'hunter2'}", "hunter2"),

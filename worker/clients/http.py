@@ -18,6 +18,7 @@ import stamina
 
 from worker.errors import ConfigurationError, TransientError
 from worker.logs import correlation_id, redact
+from worker.network import proxy_for, tls_context
 
 JsonObject = Mapping[str, object]
 
@@ -95,6 +96,11 @@ class HttpService:
             limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
             # A redirect would take the key and the result to a host that nobody configured.
             follow_redirects=False,
+            # Not httpx's own reading of the environment: it fails on some forms of NO_PROXY, and
+            # would take credentials from a .netrc file.
+            trust_env=False,
+            proxy=proxy_for(base_url),
+            verify=tls_context(),
         )
 
     def send(

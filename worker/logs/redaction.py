@@ -28,6 +28,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}):[^\s'\"]{0,2000}@"),
         rf"\1:{MASKED}@",
     ),
+    # A proxy may be given a token without a password.
+    (re.compile(r"(?i)(https?://)[^\s/@'\"]{1,512}@"), rf"\1{MASKED}@"),
     (
         re.compile(
             r"(?i)((?:password|passwd|pwd|secret|token|api[-_]?key)[\w-]{0,40})['\"]?\s*[=:]\s*"
