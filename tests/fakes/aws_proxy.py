@@ -69,14 +69,17 @@ class AwsProxy:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
     def variables(self, queue: QueuePair) -> dict[str, str]:
         """What sends a worker's calls through here."""
-        url = f"http://127.0.0.1:{self._server.server_address[1]}"
         endpoint = self.emulator.endpoint_url
         return {
-            "AWS_ENDPOINT_URL": url,
-            "SQS_QUEUE_URL": queue.url.replace(endpoint, url),
-            "SQS_DLQ_URL": queue.dlq_url.replace(endpoint, url),
+            "AWS_ENDPOINT_URL": self.url,
+            "SQS_QUEUE_URL": queue.url.replace(endpoint, self.url),
+            "SQS_DLQ_URL": queue.dlq_url.replace(endpoint, self.url),
         }
 
     def show_again(self, queue: QueuePair) -> None:

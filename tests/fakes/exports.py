@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tarfile
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from tests.fakes.worker_process import PATIENCE_S
 from worker.clients.s3_upload import OutputStore
 from worker.demo.aws import AwsEmulator
 from worker.settings import AwsSettings
@@ -23,7 +25,8 @@ from worker.water.export_run import ExportPlan, Hold, export
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-SCHEMAS = ("water", "returns", "crm", "crm_v2", "idm", "permit")
+SCHEMAS = ("water", "returns", "permit")
+ALL_SCHEMAS = ("water", "returns", "crm", "crm_v2", "idm", "permit")
 MANIFEST_KEY = "export/manifest.json"
 
 
@@ -44,11 +47,11 @@ class ExportWorld:
             for statement in statements:
                 connection.execute(statement.encode())
 
-    def one_table_each(self) -> None:
-        """Every schema of the default list, with one small table."""
+    def one_table_each(self, schemas: tuple[str, ...] = SCHEMAS) -> None:
+        """Every schema, with one small table."""
         self.execute(
-            *(f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in SCHEMAS),
-            *(f"CREATE TABLE {schema}.things AS SELECT 1 AS id" for schema in SCHEMAS),
+            *(f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in schemas),
+            *(f"CREATE TABLE {schema}.things AS SELECT 1 AS id" for schema in schemas),
         )
 
     def export(
@@ -81,9 +84,9 @@ class ExportWorld:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def keys(self) -> list[str]:
-        """Objects of the bucket, the oldest first."""
+        """Objects of the bucket, by name."""
         objects = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
-        return [one["Key"] for one in sorted(objects, key=lambda one: one["LastModified"])]
+        return sorted(one["Key"] for one in objects)
 
     def unfinished_uploads(self) -> list[str]:
         uploads = self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
@@ -105,6 +108,14 @@ class ExportWorld:
     @property
     def s3(self) -> S3Client:
         return self.aws.s3
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Ask again until the answer is yes; gives up on a machine that is not just busy."""
+    ends_at = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < ends_at, "it did not come to that"
+        time.sleep(0.05)
 
 
 def read_csv(content: bytes) -> list[list[str]]:

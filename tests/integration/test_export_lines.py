@@ -149,9 +149,8 @@ def lines(postgis: DatabaseServer) -> Iterator[dict[str, str]]:
     with psycopg.connect(url) as connection:
         connection.execute("CREATE SCHEMA sample")
         for index, (kind, value, _) in enumerate(FIELDS.values()):
-            table = f"sample.t{index:03}"
-            connection.execute(f"CREATE TABLE {table} (v {kind})".encode())
-            connection.execute(f"INSERT INTO {table} VALUES ({value})".encode())
+            connection.execute(f"CREATE TABLE sample.t{index:03} (v {kind})".encode())
+            connection.execute(f"INSERT INTO sample.t{index:03} VALUES ({value})".encode())
         connection.commit()
         with contents(connection, ("sample",)) as there:
             for name, table in zip(FIELDS, there.tables["sample"], strict=True):
@@ -265,7 +264,10 @@ def test_nothing_depends_on_the_settings_of_the_role(empty_database_url: str) ->
         " -c extra_float_digits=-3 -c bytea_output=escape -c client_encoding=LATIN1"
     )
     definition = "d date, z timestamptz, i interval, f float8, b bytea, t text, o timetz"
-    row = "'2024-02-29', '2026-06-15 00:30Z', '1 day', 0.1::float8 + 0.2, 'ab', U&'\\+01F600', '12:00+02'"
+    row = (
+        "'2024-02-29', '2026-06-15 00:30Z', '1 day', 0.1::float8 + 0.2, 'ab',"
+        " U&'\\+01F600', '12:00+02'"
+    )
     with psycopg.connect(empty_database_url, options=options) as connection:
         assert line(connection, definition, row) == (
             '2024-02-29,2026-06-15T00:30:00.000Z,"P1D",0.30000000000000004,"\\x6162","😀",'

@@ -183,14 +183,12 @@ class _SchemaExports:
             raise PermanentError("export_schema_empty", "Error: Unable to fetch table names")
         if schema in self._found.locked_out:
             raise self._found.locked_out[schema]
-        with (
-            self._connection.transaction(),
-            self._store.upload(
-                key, content_type=_ARCHIVE_TYPE, checkpoint=self._hold.checkpoint
-            ) as upload,
-        ):
+        with self._store.upload(
+            key, content_type=_ARCHIVE_TYPE, checkpoint=self._hold.checkpoint
+        ) as upload:
             archive = Archive(upload.write, self._directory, modified=self._found.snapshot.taken_at)
-            exported = tuple(self._add(archive, table) for table in tables)
+            with self._connection.transaction():
+                exported = tuple(self._add(archive, table) for table in tables)
             archive.close()
             self._hold.still_alone()
             return upload.complete(), exported
