@@ -391,11 +391,18 @@ def test_what_a_killed_run_has_left_is_removed_and_not_mixed_in(
     assert world.unfinished_uploads() == ["elsewhere/water.tgz"]
 
 
-def test_every_table_of_the_snapshot_is_locked_also_those_made_a_moment_before(
-    world: ExportWorld,
+@pytest.mark.parametrize(
+    ("change", "tables"),
+    [
+        ("CREATE TABLE permit.made (id int)", ["made", "other", "things"]),
+        ("DROP TABLE permit.other", ["things"]),
+    ],
+)
+def test_every_table_of_the_snapshot_is_locked_also_one_made_a_moment_before(
+    world: ExportWorld, change: str, tables: list[str]
 ) -> None:
     world.one_table_each()
-    world.execute("CREATE TABLE permit.dropped (id int)")
+    world.execute("CREATE TABLE permit.other (id int)")
     locks: set[str] = set()
     with psycopg.connect(world.database_url, autocommit=True) as other:
 
@@ -419,12 +426,12 @@ def test_every_table_of_the_snapshot_is_locked_also_those_made_a_moment_before(
             holder.execute("LOCK TABLE water.things IN ACCESS EXCLUSIVE MODE")
             running = thread.submit(lambda: world.export(checkpoint=look))
             wait_until(lambda: _waits_for_lock(other))
-            world.execute("CREATE TABLE permit.made (id int)", "DROP TABLE permit.dropped")
+            world.execute(change)
             holder.rollback()
             running.result()
 
-    assert list(world.members("permit")) == ["permit/made.csv", "permit/things.csv"]
-    assert locks == {"permit.made", *(f"{schema}.things" for schema in SCHEMAS)}
+    assert list(world.members("permit")) == [f"permit/{table}.csv" for table in tables]
+    assert locks == {"water.things", "returns.things", *(f"permit.{table}" for table in tables)}
 
 
 def _waits_for_lock(connection: Connection) -> bool:
