@@ -9,13 +9,20 @@ from worker.clients.db import Database
 from worker.clients.domains import database_of
 from worker.clients.s3 import BoundaryStore, ReferenceStore
 from worker.jobs import annual_review, impact_assessment, reference_load
+from worker.jobs.annual_review_preview import preview_batch, preview_worker
 from worker.jobs.notices import Notices
 from worker.jobs.preview import Preview
 from worker.jobs.registry import JobType, Registry
 from worker.jobs.water_export import export_type
 from worker.jobs.water_previews import preview_licence_updates, preview_time_limited
 from worker.jobs.water_workflow import licence_updates_type, time_limited_type
-from worker.settings import WATER_LICENCE_UPDATES, WATER_TIME_LIMITED, Settings
+from worker.settings import (
+    ANNUAL_REVIEW_BATCH,
+    ANNUAL_REVIEW_WORKER,
+    WATER_LICENCE_UPDATES,
+    WATER_TIME_LIMITED,
+    Settings,
+)
 
 
 def registry(
@@ -55,7 +62,10 @@ def scheduled(settings: Settings, notices: Notices) -> tuple[JobType, ...]:
 def previews(settings: Settings) -> Mapping[str, Preview]:
     """By job type: how to find out what its runs would do."""
     water = database_of("water", settings)
+    lists = database_of("lists", settings)
     return {
         WATER_LICENCE_UPDATES: Preview(water, preview_licence_updates),
         WATER_TIME_LIMITED: Preview(water, preview_time_limited),
+        ANNUAL_REVIEW_BATCH: Preview(lists, preview_batch),
+        ANNUAL_REVIEW_WORKER: Preview(lists, preview_worker),
     }
