@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test fuzz seam-kill check synth infra-check environments fmt schemas bench lock image-check clean
+.PHONY: help bootstrap demo test fuzz seam-kill check synth infra-check environments fmt schemas events bench lock image-check clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -45,6 +45,9 @@ fmt: bootstrap ## Format the code and mend what the linter can
 
 schemas: bootstrap ## Write the JSON Schemas of the messages from their models
 	@$(BIN)/python -m worker.jobs.schemas docs/schemas
+
+events: bootstrap ## Write docs/events.md from the code and the runbook's table
+	@$(BIN)/python -m scripts.events
 
 synth: environments ## Write the CloudFormation templates of a stage to build/cdk; STAGE=prod, ARGS="--config-dir DIR"
 	@.venv-infra/bin/python -m infra.app --stage $(STAGE) --output build/cdk/$(STAGE) $(ARGS)
