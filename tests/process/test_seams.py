@@ -63,7 +63,8 @@ def kill_and_finish(
             for seam in seams:
                 jobs[send(environment, seam, round_)] = seam
                 with environment.faulty_worker("kill-at", seam, **variables) as worker:
-                    assert worker.wait() == -signal.SIGKILL, f"{seam}:\n{worker.log()}"
+                    ended = worker.wait_until(lambda: worker.process.poll(), f"kill: {seam}")
+                    assert ended == -signal.SIGKILL, f"{seam}:\n{worker.log()}"
         proxy.show_again(environment.queue)
         with environment.worker(**variables) as worker:
             worker.wait_until(lambda: environment.messages() == 0, "an empty queue")
@@ -88,7 +89,7 @@ def assert_each_done_once(environment: Environment, jobs: dict[str, str]) -> Non
     )
 
 
-@pytest.mark.timeout(120 + 60 * ROUNDS)
+@pytest.mark.timeout(200 * ROUNDS)
 def test_an_upload_whose_worker_is_killed_at_any_seam_is_done_and_told_once(
     environment: Environment,
 ) -> None:
@@ -107,7 +108,7 @@ def test_an_upload_whose_worker_is_killed_at_any_seam_is_done_and_told_once(
     assert_each_done_once(environment, jobs)
 
 
-@pytest.mark.timeout(120 + 30 * ROUNDS)
+@pytest.mark.timeout(100 * ROUNDS)
 def test_a_quote_whose_worker_is_killed_around_its_patch_has_one_effect(
     environment: Environment,
 ) -> None:
