@@ -14,6 +14,7 @@ import pytest
 from tests.fakes.messages import message
 from worker.assessments.gcn_result import GcnResult
 from worker.clients.backend import QuotePatchBody
+from worker.jobs.annual_review import AnnualReviewRequest, BatchRequest, WorkerRequest
 from worker.jobs.deliveries import JobResultDelivery
 from worker.jobs.payloads import AssessmentRequest, Request, parse_request, request_hash, validated
 from worker.jobs.reference_load import ReferenceLoadRequest
@@ -47,6 +48,8 @@ def test_every_example_is_named_and_tested() -> None:
         "load",
         "manifest",
         "licence-updates",
+        "review-batch",
+        "review-worker",
         "time-limited",
         "patch",
         "result",
@@ -93,6 +96,20 @@ def test_examples_of_scheduled_jobs_are_accepted(
     envelope = opened(example)
     assert (envelope.shape, envelope.job_type) == ("job", f"water.{example}")
     assert validated(model, envelope.body).run_date == date(2026, 6, 15)
+
+
+@pytest.mark.parametrize(
+    ("example", "model", "lists"),
+    [("review-batch", BatchRequest, None), ("review-worker", WorkerRequest, (17, 23))],
+)
+def test_examples_of_the_annual_review_are_accepted(
+    example: str, model: type[AnnualReviewRequest], lists: tuple[int, ...] | None
+) -> None:
+    envelope = opened(example)
+    name = f"lists.annual-review.{example.removeprefix('review-')}"
+    assert (envelope.shape, envelope.job_type) == ("job", name)
+    request = validated(model, envelope.body)
+    assert (request.run_date, request.list_ids) == (date(2026, 6, 15), lists)
 
 
 def test_the_notification_example_carries_a_request_and_a_correlation_id() -> None:

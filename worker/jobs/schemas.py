@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from worker.jobs.annual_review import BatchRequest, WorkerRequest
 from worker.jobs.payloads import AssessmentJob, AssessmentRequest, QuoteRequest
 from worker.jobs.reference_load import ReferenceLoadRequest
 from worker.jobs.water_workflow import LicenceUpdatesRequest, TimeLimitedRequest
@@ -20,6 +21,8 @@ _FILES: dict[str, type[BaseModel]] = {
     "impact-assessment.quote.json": QuoteRequest,
     "reference.load.job.json": ReferenceLoadRequest,
     "reference.manifest.json": Manifest,
+    "lists.annual-review.batch.job.json": BatchRequest,
+    "lists.annual-review.worker.job.json": WorkerRequest,
     "water.licence-updates.job.json": LicenceUpdatesRequest,
     "water.time-limited.job.json": TimeLimitedRequest,
 }
