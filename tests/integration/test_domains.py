@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.fakes.messages import message
-from tests.fakes.water_world import WaterWorld
 from worker.clients.domains import DomainDatabase, database_of
 from worker.demo.postgis import DatabaseServer
+from worker.demo.water_world import WaterWorld
 from worker.errors import CommandRefused, ConfigurationError, PermanentError, TransientError
 from worker.jobs.context import Interruption, JobContext
 from worker.jobs.notices import Notices

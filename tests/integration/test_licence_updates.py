@@ -12,8 +12,8 @@ from threading import Barrier
 import psycopg
 import pytest
 
-from tests.fakes.water_world import CREATED, WaterWorld
 from worker.demo.postgis import DatabaseServer
+from worker.demo.water_world import CREATED, WaterWorld
 from worker.water.licence_updates import add_to_workflow, window_start
 
 TODAY = date(2026, 6, 15)

@@ -10,10 +10,10 @@ from datetime import date, datetime, timedelta
 import psycopg
 import pytest
 
-from tests.fakes.water_world import WaterWorld
 from tests.integration.test_cli import command
 from worker.clients.domains import DomainDatabase
 from worker.demo.aws import AwsEmulator, QueuePair
+from worker.demo.water_world import WaterWorld
 from worker.jobs.preview import Preview, Previewable, PreviewDay
 from worker.jobs.water_previews import preview_licence_updates, preview_time_limited
 from worker.water import licence_updates, time_limited

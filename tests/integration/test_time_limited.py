@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.water_world import CREATED, WaterWorld
 from worker.demo.postgis import DatabaseServer
+from worker.demo.water_world import CREATED, WaterWorld
 from worker.water import licence_updates
 from worker.water.time_limited import add_to_workflow, ends_before
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from worker.demo import scheduled
 from worker.demo.outcome import Outcome, expectations
 from worker.demo.postgis import DatabaseServer
 from worker.demo.run import BROKEN, QUOTE, SHAPEFILE
@@ -50,6 +51,7 @@ def test_the_demo_shows_results_mails_and_dead_letter_and_removes_its_database(
         "developer@example.com",
         "job.succeeded",
         "shapefile_incomplete",
+        "created before 2026-04-15",
     ):
         assert shown in finished.stdout
     assert "✗" not in finished.stdout
@@ -63,4 +65,8 @@ def test_the_demo_shows_results_mails_and_dead_letter_and_removes_its_database(
 
 
 def test_no_promise_holds_if_nothing_happened(nothing_happened: Outcome) -> None:
-    assert not any(one.holds for one in expectations(nothing_happened, SHAPEFILE, QUOTE, BROKEN))
+    promises = (
+        *expectations(nothing_happened, SHAPEFILE, QUOTE, BROKEN),
+        *scheduled.expectations(scheduled.Shown(decisions={}, manifest=None)),
+    )
+    assert not any(one.holds for one in promises)

@@ -11,9 +11,9 @@ from datetime import date
 import psycopg
 import pytest
 
-from tests.fakes.water_world import WaterWorld
 from tests.process.conftest import COMPLETED, FAILED, Environment
 from tests.process.test_worker import put_site, request
+from worker.demo.water_world import WaterWorld
 from worker.migrations import runner
 
 WORKFLOWS = "SELECT count(*) FROM water.charge_version_workflows"

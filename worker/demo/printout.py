@@ -111,6 +111,12 @@ class Printout:
             " the others did no work.[/dim]"
         )
 
+    def section(self, heading: str, *shown: RenderableType) -> None:
+        """A page of what another module has made to be shown."""
+        self._heading(heading)
+        for one in shown:
+            self._console.print(one)
+
     def files(self, files: Sequence[Path]) -> None:
         self._heading("Reports to look at")
         for file in files:

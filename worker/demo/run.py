@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from worker import logs
-from worker.demo import reports, samples
+from worker.demo import reports, samples, scheduled
 from worker.demo.aws import message_count
 from worker.demo.outcome import Outcome, Sent, collect, expectations
 from worker.demo.postgis import PostgisMissing
@@ -64,24 +64,31 @@ def main(worker_command: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="nrf-demo-") as home:
-            outcome = _run(Path(home), printout, worker_command or _THIS_WORKER)
+            outcome, shown = _run(Path(home), printout, worker_command or _THIS_WORKER)
     except (HelperFailed, PostgisMissing, psycopg.Error, WorkerError) as error:
         printout.failed(f"The demo could not run: {error}")
         return EX_UNAVAILABLE
-    expected = expectations(outcome, SHAPEFILE, QUOTE, BROKEN)
+    expected = (
+        *expectations(outcome, SHAPEFILE, QUOTE, BROKEN),
+        *scheduled.expectations(shown),
+    )
     printout.verdict(expected, time.monotonic() - started)
     return EX_OK if all(one.holds for one in expected) else EX_SOFTWARE
 
 
-def _run(home: Path, printout: Printout, worker_command: Sequence[str]) -> Outcome:
+def _run(
+    home: Path, printout: Printout, worker_command: Sequence[str]
+) -> tuple[Outcome, scheduled.Shown]:
     with ExitStack() as running:
         with printout.step("Started PostGIS"):
             url = running.enter_context(demo_database(os.environ.get("DATABASE_URL")))
         with printout.step("Generated and loaded reference data (100,000 coefficient cells)"):
             _fill(url, home / "reference")
+        reasons = scheduled.prepare(url)
         with printout.step("Started SQS, S3 and SNS, a backend and GOV.UK Notify"):
             stack = running.enter_context(services(url))
         _send(stack)
+        scheduled.send(stack)
         printout.sent(_MESSAGES)
         log = home / "worker.log"
         worker = Helper(
@@ -91,16 +98,20 @@ def _run(home: Path, printout: Printout, worker_command: Sequence[str]) -> Outco
             environment={**stack.environment(), "REPORT_BY_EMAIL": "true"},
         )
         try:
-            with printout.step("The worker has settled all three"):
+            with printout.step("The worker has settled all three, and three of a schedule"):
                 worker.wait_until(lambda: _settled(stack), timeout_s=_SETTLED_LIMIT_S)
         finally:
             exit_code = worker.stop()
         outcome = collect(stack, _MESSAGES, log, exit_code)
+        shown = scheduled.collect(stack, reasons)
         with printout.step("Assessed the same boundary without a queue, nutrients and newts"):
             files = _files(stack, outcome)
     _show(outcome, printout)
+    printout.section(
+        "Scheduled jobs: what became a workflow row, and why", *scheduled.workflow_tables(shown)
+    )
     printout.files(files)
-    return outcome
+    return outcome, shown
 
 
 def _files(stack: Stack, outcome: Outcome) -> tuple[Path, ...]:

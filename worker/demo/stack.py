@@ -45,6 +45,7 @@ class Stack:
             "SQS_WAIT_TIME_SECONDS": "1",
             "S3_INPUT_BUCKET": self.bucket,
             "S3_REFERENCE_BUCKET": self.bucket,
+            "S3_OUTPUT_BUCKET": self.bucket,
             "BACKEND_BASE_URL": self.backend.url,
             "BACKEND_API_KEY": fake_backend.API_KEY,
             "GOVUK_NOTIFY_API_KEY": fake_notify.API_KEY,
