@@ -1,0 +1,159 @@
+"""Runs tests in a copy of the repository, with a protection taken out or with nothing changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.fault_proof.matrix import REPOSITORY, LinkedTest
+from tests.fault_proof.patches import Patch, PatchError
+
+# How a test says that it has noticed. Anything else may be code that the patch broke, which fails
+# whatever it is used for and says nothing of the test.
+_PROOF = (
+    "AssertionError",
+    "assert ",
+    "Failed: ",
+    "KeyError",
+    "ValueError: not enough values to unpack",
+    "ValueError: too many values to unpack",
+    "subprocess.TimeoutExpired",
+    "worker.errors.",
+)
+_LIMIT_S = 3600
+
+
+class Outcome(StrEnum):
+    """What running tests has shown."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``noticed``: tests that failed, each with how; ``output``: the end of what pytest said."""
+
+    outcome: Outcome
+    noticed: tuple[tuple[str, str], ...]
+    output: str
+    seconds: float
+
+
+@contextmanager
+def scratch_copy() -> Iterator[Path]:
+    """The repository as it stands, without what is ignored, in a directory that goes away."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    with TemporaryDirectory(prefix="fault-proof-") as folder:
+        root = Path(folder)
+        for name in filter(None, listed.split("\0")):
+            source = REPOSITORY / name
+            if source.is_file():
+                target = root / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        _refuse_other_packages(root)
+        yield root
+
+
+def _refuse_other_packages(root: Path) -> None:
+    """Make sure that tests and the processes they start use the copy's code."""
+    found = subprocess.run(
+        [sys.executable, "-c", "import worker; print(worker.__path__[0])"],
+        cwd="/",
+        env=_environment(root),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    if Path(found) != root / "worker":
+        raise RuntimeError(f"the copy's tests would use {found}")
+
+
+def prove(patch: Patch, tests: Iterable[LinkedTest], root: Path) -> Run:
+    """Run the tests with the patch applied; the copy is as it was afterwards."""
+    try:
+        former = patch.apply(root)
+    except PatchError as error:
+        return Run(Outcome.BROKEN, (), str(error), 0.0)
+    try:
+        # One test that notices is enough.
+        return run_tests(tests, root, "--exitfirst")
+    finally:
+        for path, text in former.items():
+            path.write_text(text, encoding="utf-8")
+
+
+def run_tests(tests: Iterable[LinkedTest], root: Path, *options: str, processes: int = 0) -> Run:
+    """Run these tests below ``root``, in ``processes`` parallel processes or in pytest's own."""
+    started = time.monotonic()
+    report = root / ".fault-proof.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+    command += [f"--junitxml={report}", f"-n{processes}", "--dist=loadfile"]
+    command += options
+    command += sorted({test.node_id for test in tests})
+    process = subprocess.run(
+        command,
+        cwd=root,
+        env=_environment(root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LIMIT_S,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    return _read(report, process.stdout, seconds, process.returncode)
+
+
+def _environment(root: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    folders = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    # The acceptance data lies beside the repository, and not beside the copy.
+    beside = REPOSITORY.parent / "shared" / "acceptance"
+    return {"ACCEPTANCE_DATA": str(beside)} | kept | folders
+
+
+def _read(report: Path, output: str, seconds: float, code: int) -> Run:
+    tail = "\n".join(output.splitlines()[-25:])
+    if not report.exists():
+        return Run(Outcome.BROKEN, (), tail, seconds)
+    cases = list(ET.parse(report).getroot().iter("testcase"))
+    noticed = [
+        (case.get("name", ""), _first_line(failure.get("message", "")))
+        for case in cases
+        for failure in case.findall("failure")
+    ]
+    errors = [error for case in cases for error in case.findall("error")]
+    proofs = [(name, how) for name, how in noticed if how.startswith(_PROOF)]
+    if proofs:
+        return Run(Outcome.FAILED, tuple(proofs), tail, seconds)
+    if errors or noticed or code not in (0, 1) or not cases:
+        return Run(Outcome.BROKEN, tuple(noticed), tail, seconds)
+    return Run(Outcome.PASSED, (), tail, seconds)
+
+
+def _first_line(message: str) -> str:
+    return message.strip().partition("\n")[0][:160]
+
+
+def chosen(tests: Sequence[LinkedTest], names: Sequence[str]) -> tuple[LinkedTest, ...]:
+    """Those of the row's tests that a patch names, or all of them."""
+    return tuple(test for test in tests if not names or test.name in names)
