@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test fuzz seam-kill check synth infra-check environments fmt schemas events bench lock image-check clean
+.PHONY: help bootstrap demo test fuzz faults fault-proof seam-kill check synth infra-check environments fmt schemas events bench lock image-check clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -29,6 +29,12 @@ seam-kill: bootstrap ## Kill the worker 20 times at each step of a job and count
 
 fuzz: bootstrap ## Spoil boundary files for a minute and see whether the reader keeps its promises; ARGS="--seconds 600"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+faults: bootstrap ## Run the tests of docs/faults.md three times in a row; TIMES=1, ARGS="24 31" for single rows
+	@$(BIN)/python -m tests.fault_proof tests --times $(or $(TIMES),3) $(ARGS)
+
+fault-proof: bootstrap ## Take each protection out of a copy and show that a test notices; ARGS="24 31" for single rows
+	@$(BIN)/python -m tests.fault_proof prove $(ARGS)
 
 # CDK's types take mypy a minute, so both runs go at once.
 check: bootstrap environments ## Format, lint, types and layers: what CI runs beside the tests
