@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test fuzz faults fault-proof seam-kill check synth infra-check environments fmt schemas events bench lock image-check clean
+.PHONY: help bootstrap demo test fuzz faults fault-proof seam-kill soak check synth infra-check environments fmt schemas events bench lock image-check clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -26,6 +26,9 @@ test: bootstrap environments ## Run every test; ARGS="-k lease" narrows
 
 seam-kill: bootstrap ## Kill the worker 20 times at each step of a job and count what comes of it
 	@SEAM_KILLS=$${SEAM_KILLS:-20} $(BIN)/pytest tests/process/test_seams.py -p no:cacheprovider -s $(ARGS)
+
+soak: bootstrap ## Send 10,000 messages through two workers while everything goes wrong; ARGS="--messages 500"
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: bootstrap ## Spoil boundary files for a minute and see whether the reader keeps its promises; ARGS="--seconds 600"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
