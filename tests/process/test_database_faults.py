@@ -46,8 +46,9 @@ def test_nothing_is_received_while_the_database_is_down_and_health_stays_good(
         answers = list[int]()
 
         def outage_outlasts_the_limits() -> bool:
-            answers.append(httpx.get(url).status_code)
-            return httpx.get(url).json()["lastPollAgeSeconds"] > 15
+            answer = httpx.get(url)
+            answers.append(answer.status_code)
+            return float(answer.json()["lastPollAgeSeconds"]) > 15
 
         worker.wait_until(outage_outlasts_the_limits, "a long outage")
         assert set(answers) == {200}

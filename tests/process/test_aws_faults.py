@@ -1,0 +1,258 @@
+"""What SQS, S3 and the source of credentials do to the real worker, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from tests.fakes.aws_proxy import AwsProxy, Call, Cut, Fault, Refusal
+from tests.process.conftest import COMPLETED, Environment
+from tests.process.test_process_faults import health_of
+from tests.process.test_worker import put_site, quote, request
+from worker.demo.fake_service import FakeService, Received, Reply, failing
+
+A_FORTNIGHT_S, A_DAY_S = "1209600", "86400"
+
+
+@pytest.fixture
+def proxy(environment: Environment) -> Iterator[AwsProxy]:
+    with AwsProxy(environment.aws) as one:
+        yield one
+
+
+@dataclass
+class Once:
+    """A fault of the first call that it fits."""
+
+    fault: Fault
+    method: str
+    met: int = 0
+
+    def __call__(self, call: Call) -> Fault | None:
+        if call.is_s3 and call.method == self.method and not self.met:
+            self.met += 1
+            return self.fault
+        return None
+
+
+class Credentials(FakeService):
+    """The endpoint that gives a task its keys: a new one each time, good for two seconds."""
+
+    LIFETIME = timedelta(seconds=2)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ends: dict[str, datetime] = {}
+        self._given = threading.Lock()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._ends)
+
+    def answer(self, request: Received) -> Reply:
+        with self._given:
+            key, ends = f"AKIA{len(self._ends):04}", datetime.now(UTC) + self.LIFETIME
+            self._ends[key] = ends
+        return Reply(
+            200,
+            {
+                "AccessKeyId": key,
+                "SecretAccessKey": "secret",
+                "Token": "token",
+                "Expiration": ends.isoformat(),
+            },
+        )
+
+    def refuse_expired(self, call: Call) -> Fault | None:
+        with self._given:
+            ends = self._ends.get(call.key_id)
+        # A call that was signed in time may arrive a little late.
+        if ends is None or datetime.now(UTC) > ends + timedelta(seconds=1):
+            return Refusal(403, "ExpiredToken" if call.is_s3 else "ExpiredTokenException")
+        return None
+
+
+@dataclass
+class Counted:
+    """How many calls were refused by a rule."""
+
+    rule: Credentials
+    refused: list[Call] = field(default_factory=list)
+
+    def __call__(self, call: Call) -> Fault | None:
+        fault = self.rule.refuse_expired(call)
+        if fault is not None:
+            self.refused.append(call)
+        return fault
+
+
+def test_a_queue_without_a_dead_letter_queue_is_told_at_the_start(
+    environment: Environment,
+) -> None:
+    environment.aws.sqs.set_queue_attributes(
+        QueueUrl=environment.queue.url, Attributes={"RedrivePolicy": ""}
+    )
+    environment.send(quote())
+    with environment.worker() as worker:
+        warned = worker.wait_for("dlq.missing")
+        worker.wait_for("message.deleted")
+
+    assert warned["log.level"] == "warning"
+
+
+@pytest.mark.parametrize(("dlq_s", "warned"), [(A_DAY_S, True), (A_FORTNIGHT_S, False)])
+def test_a_dead_letter_queue_that_forgets_too_early_is_told_at_the_start(
+    environment: Environment, dlq_s: str, warned: bool
+) -> None:
+    sqs = environment.aws.sqs
+    keep = {environment.queue.url: A_DAY_S, environment.queue.dlq_url: dlq_s}
+    for url, seconds in keep.items():
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": seconds})
+    with environment.worker() as worker:
+        worker.wait_for("worker.started")
+
+    assert [line["dlq_s"] for line in worker.events("dlq.retention")] == [int(dlq_s)] * warned
+
+
+def test_credentials_that_last_two_seconds_are_replaced_before_they_end(
+    environment: Environment, proxy: AwsProxy
+) -> None:
+    put_site(environment)
+    with Credentials() as endpoint:
+        proxy.fault = Counted(endpoint)
+        variables = {
+            **proxy.variables(environment.queue),
+            "AWS_ACCESS_KEY_ID": "",
+            "AWS_SECRET_ACCESS_KEY": "",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint.url}/keys",
+        }
+        with environment.worker(**variables) as worker:
+            environment.send(quote())
+            worker.wait_for("message.deleted")
+            worker.wait_until(lambda: len(endpoint.keys) >= 5, "five keys")
+            environment.send(request())
+            worker.wait_until(lambda: environment.messages() == 0, "an empty queue")
+
+    assert proxy.fault.refused == []
+    assert len(environment.backend.received) == 2
+    used = {call.key_id for call in proxy.calls}
+    assert len(used) >= 3
+    assert used <= set(endpoint.keys)
+
+
+def test_a_source_of_credentials_that_is_away_is_waited_for(
+    environment: Environment, proxy: AwsProxy
+) -> None:
+    with Credentials() as endpoint:
+        variables = {
+            **proxy.variables(environment.queue),
+            "AWS_ACCESS_KEY_ID": "",
+            "AWS_SECRET_ACCESS_KEY": "",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint.url}/keys",
+        }
+        with environment.worker(**variables) as worker:
+            worker.wait_for("worker.polling")
+            endpoint.misbehave_always(failing(500, "away"))
+            worker.wait_for("queue.unreachable")
+            environment.send(quote())
+            endpoint.misbehave_always(None)
+            worker.wait_for("queue.reachable")
+            worker.wait_for("message.deleted")
+
+
+def test_what_a_running_poll_brings_after_a_stop_is_released_unprocessed(
+    environment: Environment,
+) -> None:
+    with environment.worker(SQS_WAIT_TIME_SECONDS="20") as worker:
+        url = health_of(worker)
+        worker.wait_for("worker.polling")
+        worker.wait_until(lambda: httpx.get(url).json()["phase"] == "polling", "a poll")
+        worker.signal(signal.SIGTERM)
+        environment.send(quote())
+        assert worker.wait() == 0
+
+    assert worker.events("message.released", delay_s=0)
+    assert worker.events("message.received") == []
+    assert environment.value("SELECT count(*) FROM jobs.job") == 0
+    received = environment.aws.sqs.receive_message(
+        QueueUrl=environment.queue.url, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+    )
+    (message,) = received["Messages"]
+    assert json.loads(message["Body"])["reference"] == "NRF-000001"
+
+
+def test_s3_that_refuses_every_key_pauses_polling_until_it_does_not(
+    environment: Environment, proxy: AwsProxy
+) -> None:
+    proxy.fault = lambda call: Refusal(403, "AccessDenied") if call.is_s3 else None
+    put_site(environment)
+    environment.send(request())
+    variables = {**proxy.variables(environment.queue), "WORKER_CONFIGURATION_PAUSE_SECONDS": "1"}
+    with environment.worker(**variables) as worker:
+        paused = worker.wait_for("polling.paused")
+        worker.wait_for("message.released", delay_s=30)
+        environment.send(quote())
+        probes = len([call for call in proxy.calls if call.method == "HEAD"])
+        worker.wait_until(
+            lambda: len([call for call in proxy.calls if call.method == "HEAD"]) >= probes + 2,
+            "two probes",
+        )
+        assert len(worker.events("message.received")) == 1, "no receive is spent while refused"
+        proxy.fault = lambda _: None
+        worker.wait_for("polling.resumed")
+        worker.wait_for("message.deleted")
+        # The same body again instead of a wait for the first message.
+        environment.send(request())
+        worker.wait_until(lambda: environment.notify.sent, "the job's e-mail")
+
+    assert paused["error_code"] == "s3_access_denied"
+    assert environment.value("SELECT attempts FROM jobs.job WHERE key = 'job-1'") == 1
+    assert [one.template_id for one in environment.notify.sent] == [COMPLETED]
+
+
+def test_one_key_that_is_refused_concerns_one_job(
+    environment: Environment, proxy: AwsProxy
+) -> None:
+    put_site(environment)
+    put_site(environment, "job-2/site.zip")
+    proxy.fault = lambda call: (
+        Refusal(403, "AccessDenied") if call.is_s3 and "job-2" in call.path else None
+    )
+    environment.send(request("job-2"))
+    with environment.worker(**proxy.variables(environment.queue)) as worker:
+        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
+        environment.send(request())
+        worker.wait_for("message.deleted")
+
+    assert worker.wait_for("job.failed")["error_code"] == "boundary_not_found"
+    assert len(worker.events("job.claimed", job_id="job-2")) == 3
+    assert worker.events("polling.paused") == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "method"),
+    [(Cut(), "GET"), (Refusal(412, "PreconditionFailed"), "HEAD")],
+    ids=["reset-half-way", "replaced-meanwhile"],
+)
+def test_an_object_that_does_not_arrive_whole_is_read_again(
+    environment: Environment, proxy: AwsProxy, fault: Fault, method: str
+) -> None:
+    once = Once(fault, method)
+    proxy.fault = once
+    put_site(environment)
+    environment.send(request())
+    with environment.worker(**proxy.variables(environment.queue)) as worker:
+        retried = worker.wait_for("job.retried")
+        worker.wait_for("message.deleted")
+
+    assert once.met == 1
+    assert retried["error_code"] == "object_changed"
+    assert len(environment.backend.received) == 1
+    assert environment.value("SELECT attempts FROM jobs.job") == 2

@@ -1,0 +1,127 @@
+"""What the backend and Notify answer, and what the real worker makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.canary import http_canary
+from tests.process.conftest import COMPLETED, FAILED, Environment
+from tests.process.test_worker import put_site, quote, request
+from worker.demo.fake_service import Misbehaviour, failing
+from worker.demo.notify import DAILY_LIMIT_REACHED, error
+
+MAKE_DUE = "UPDATE jobs.delivery SET next_attempt_at = now() WHERE status = 'PENDING' RETURNING 1"
+PAUSE = {"WORKER_CONFIGURATION_PAUSE_SECONDS": "1", "WORKER_SWEEP_INTERVAL_SECONDS": "0.5"}
+
+
+def test_a_result_that_the_backend_has_already_is_delivered(environment: Environment) -> None:
+    put_site(environment)
+    environment.backend.misbehave(Misbehaviour(failing(503).reply, carry_out=True))
+    environment.send(request())
+    with environment.worker() as worker:
+        made = worker.wait_for("delivery.made", kind="backend.job_result")
+        worker.wait_for("message.deleted")
+
+    assert made["outcome"] == "already_delivered", "the backend answered 409"
+    assert environment.backend.results["job-1"].changes == 1
+    assert [one.template_id for one in environment.notify.sent] == [COMPLETED]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_result_that_the_backend_refuses_fails_the_job(
+    environment: Environment, status: int
+) -> None:
+    put_site(environment)
+    environment.backend.misbehave_always(failing(status))
+    environment.send(request())
+    with environment.worker() as worker:
+        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
+
+    assert worker.wait_for("delivery.rejected")
+    assert environment.value("SELECT status::text FROM jobs.job") == "FAILED"
+    assert environment.value("SELECT count(*) FROM jobs.result") == 1
+    assert [one.template_id for one in environment.notify.sent] == [FAILED]
+
+
+def test_a_backend_that_redirects_is_not_followed_and_gets_nothing_more(
+    environment: Environment,
+) -> None:
+    with http_canary(b"{}") as elsewhere:
+        environment.backend.misbehave_always(failing(302, location=f"{elsewhere.url}/quotes"))
+        environment.send(quote())
+        with environment.worker(**PAUSE) as worker:
+            paused = worker.wait_for("polling.paused")
+            environment.backend.misbehave_always(None)
+            worker.wait_for("polling.resumed")
+            worker.wait_until(lambda: environment.backend.quotes, "the result")
+
+    assert paused["error_code"] == "backend_redirected"
+    assert elsewhere.requests == []
+    assert environment.backend.quotes["NRF-000001"].changes == 1
+
+
+def test_a_daily_limit_of_emails_defers_the_email_and_nothing_else(
+    environment: Environment,
+) -> None:
+    put_site(environment)
+    environment.notify.misbehave_always(DAILY_LIMIT_REACHED)
+    with environment.worker(**PAUSE) as worker:
+        worker.wait_for("worker.polling")
+        environment.send(request())
+        postponed = worker.wait_for("delivery.postponed", kind="notify.email")
+        released = worker.wait_for("message.released")
+        environment.send(quote())
+        worker.wait_for("message.deleted")
+        environment.notify.misbehave_always(None)
+        # Midnight, which the test does not wait for.
+        due = (
+            "UPDATE jobs.delivery SET next_attempt_at = now() WHERE status = 'PENDING' RETURNING 1"
+        )
+        assert environment.value(due) == 1
+        worker.wait_until(lambda: environment.notify.sent, "the e-mail")
+
+    wait_s, delay_s = postponed["wait_s"], released["delay_s"]
+    assert isinstance(wait_s, int)
+    assert isinstance(delay_s, int)
+    assert 60 <= wait_s <= 24 * 3600 + 60
+    assert delay_s >= wait_s - 1, "its message does not come back before"
+    assert postponed["error_code"] == "notify_daily_limit"
+    assert len(worker.events("job.claimed", job_id="job-1")) == 1
+    assert environment.backend.results["job-1"].changes == 1
+    assert [one.template_id for one in environment.notify.sent] == [COMPLETED]
+
+
+def test_a_key_that_notify_refuses_pauses_polling_and_the_email_is_sent_once(
+    environment: Environment,
+) -> None:
+    put_site(environment)
+    environment.notify.misbehave_always(failing(403, error(403, "AuthError", "no").body))
+    environment.send(request())
+    with environment.worker(**PAUSE) as worker:
+        paused = worker.wait_for("polling.paused")
+        environment.send(quote())
+        refused = len(environment.notify.received)
+        worker.wait_until(lambda: len(environment.notify.received) >= refused + 2, "two probes")
+        assert len(worker.events("message.received")) == 1, "no receive is spent while refused"
+        environment.notify.misbehave_always(None)
+        worker.wait_for("polling.resumed")
+        worker.wait_until(lambda: environment.messages() == 0, "an empty queue")
+
+    assert paused["error_code"] == "notify_refused_us"
+    assert [one.template_id for one in environment.notify.sent] == [COMPLETED]
+    assert environment.backend.results["job-1"].changes == 1
+    assert environment.backend.quotes["NRF-000001"].changes == 1
+
+
+def test_a_rate_limit_of_notify_is_waited_out(environment: Environment) -> None:
+    put_site(environment)
+    limit = error(429, "RateLimitError", "Exceeded rate limit", {"retry-after": "2"})
+    environment.notify.misbehave(Misbehaviour(limit))
+    environment.send(request())
+    with environment.worker(**PAUSE) as worker:
+        postponed = worker.wait_for("delivery.postponed")
+        worker.wait_for("message.deleted")
+
+    assert (postponed["error_code"], postponed["wait_s"]) == ("notify_rate_limited", 2)
+    assert len(environment.notify.sent) == 1
+    assert len(environment.backend.received) == 1
