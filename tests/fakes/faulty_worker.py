@@ -120,6 +120,13 @@ def loop_wedges(_: str) -> None:
     Consumer._settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign, method-assign]
 
 
+def impatient_with_the_queue(seconds: str) -> None:
+    """A queue that cannot be polled is unhealthy after so long, instead of five minutes."""
+    from worker import consumer
+
+    consumer._QUEUE_FAULT_LIMIT_S = float(seconds)
+
+
 def clock_is_off(seconds: str) -> None:
     """Wall clock and dates are off by so much; the monotonic clock goes as always."""
     import datetime
@@ -151,6 +158,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "jobs-leak": jobs_leak,
     "jobs-hang": jobs_hang,
     "loop-wedges": loop_wedges,
+    "impatient-with-the-queue": impatient_with_the_queue,
     "clock-is-off": clock_is_off,
 }
 

@@ -1,4 +1,4 @@
-"""A TCP proxy between the worker and a server, which a test can cut and join again."""
+"""A TCP proxy between the worker and a server, which a test can cut, silence and join again."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        self._passing = threading.Event()
+        self._passing.set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
@@ -35,10 +37,15 @@ class TcpProxy:
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
+    def silence(self) -> None:
+        """Keep every connection open and let nothing through, as in a partition."""
+        self._passing.clear()
+
     def join(self) -> None:
-        """Let connections through again."""
+        """Let connections through again, and what was held back."""
         with self._lock:
             self._is_cut = False
+        self._passing.set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,6 +58,7 @@ class TcpProxy:
         traceback: TracebackType | None,
     ) -> None:
         self.cut()
+        self._passing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -74,6 +82,7 @@ class TcpProxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while chunk := source.recv(_CHUNK_BYTES):
+                self._passing.wait()
                 sink.sendall(chunk)
         for one in (source, sink):
             with suppress(OSError):
