@@ -120,3 +120,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def read_csv(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode(), newline="")))
+
+
+def scheduled(at: str = "2026-11-26T08:15:00Z", **changes: object) -> dict[str, object]:
+    """The message of one run."""
+    return {"jobType": "water.export", "scheduledTime": at, "runDate": at, **changes}
