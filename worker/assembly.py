@@ -101,8 +101,9 @@ def assemble(
     notices = Notices(settings.notify)
     sandbox = stack.enter_context(Sandbox(settings.boundary))
     registry = job_types.registry(settings, database, store, sandbox, notices)
+    outbox = Outbox(database.connection, claim_s=DELIVERY_CLAIM_S)
     courier = Courier(
-        Outbox(database.connection, claim_s=DELIVERY_CLAIM_S),
+        outbox,
         _deliverer(settings, stack),
         backoff_base_s=settings.worker.worker_backoff_base_seconds,
         notices=notices.rejected,
@@ -136,7 +137,7 @@ def assemble(
         source.queue,
         runner,
         keeper,
-        _gate(settings, database, registry, store, runner),
+        _gate(settings, database, registry, store, runner, outbox),
         _protection(settings),
         stop,
         report=health.report,
@@ -169,6 +170,7 @@ def _gate(
     registry: Registry,
     store: BoundaryStore,
     runner: Runner,
+    outbox: Outbox,
 ) -> Gate:
     def reference_data() -> None:
         with database.connection() as connection:
@@ -182,6 +184,9 @@ def _gate(
         swept = runner.deliver_overdue()
         if swept.fault is not None:
             raise swept.fault
+        if outbox.is_refused(fault.code):
+            # Another worker is asking with it right now: a sweep that found nothing proves nothing.
+            raise fault
 
     return Gate(
         (Probe("database", database.probe), Probe("reference data", reference_data)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.fakes.canary import http_canary
@@ -10,6 +12,11 @@ from tests.process.test_worker import put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
 from worker.demo.notify import DAILY_LIMIT_REACHED, error
 
+CLAIM_FOR_AN_HOUR = (
+    "UPDATE jobs.delivery SET claimed_by = gen_random_uuid(), claimed_until = now() + '1 h'"
+    " WHERE claimed_by IS NULL RETURNING 1"
+)
+END_CLAIM = "UPDATE jobs.delivery SET claimed_until = now() RETURNING 1"
 MAKE_DUE = "UPDATE jobs.delivery SET next_attempt_at = now() WHERE status = 'PENDING' RETURNING 1"
 PAUSE = {"WORKER_CONFIGURATION_PAUSE_SECONDS": "1", "WORKER_SWEEP_INTERVAL_SECONDS": "0.5"}
 
@@ -58,6 +65,27 @@ def test_a_backend_that_redirects_is_not_followed_and_gets_nothing_more(
     assert paused["error_code"] == "backend_redirected"
     assert elsewhere.requests == []
     assert environment.backend.quotes["NRF-000001"].changes == 1
+
+
+def test_polling_stays_paused_while_another_worker_asks_with_the_refused_delivery(
+    environment: Environment,
+) -> None:
+    environment.backend.misbehave_always(failing(401))
+    environment.send(quote())
+    with environment.worker(**PAUSE) as worker:
+        worker.wait_for("polling.paused")
+        # As another worker's sweep does, and would find it refused once more.
+        worker.wait_until(lambda: environment.value(CLAIM_FOR_AN_HOUR), "a delivery to claim")
+        environment.send(quote("NRF-000002"))
+        asked = len(environment.backend.received)
+        time.sleep(4)
+        assert worker.events("polling.resumed") == []
+        assert len(worker.events("message.received")) == 1, "no receive is spent on a guess"
+        assert len(environment.backend.received) == asked
+        environment.backend.misbehave_always(None)
+        assert environment.value(END_CLAIM) == 1
+        worker.wait_for("polling.resumed")
+        worker.wait_until(lambda: len(environment.backend.quotes) == 2, "both results")
 
 
 def test_a_daily_limit_of_emails_defers_the_email_and_nothing_else(

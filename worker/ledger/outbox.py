@@ -87,6 +87,14 @@ class Outbox:
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def is_refused(self, code: str) -> bool:
+        """Whether a delivery that was refused with this code has not been made since."""
+        with self._connect() as connection:
+            row = connection.execute(
+                statement(__package__, "refused_deliveries"), {"code": code}
+            ).fetchone()
+        return bool(row and row[0])
+
     def _settle(
         self,
         claimed: ClaimedDelivery,
