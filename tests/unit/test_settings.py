@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.errors import EX_CONFIG, ConfigurationError
-from worker.settings import HealthSettings, Settings
+from worker.settings import KNOWN_JOB_TYPES, HealthSettings, Settings
 
 COMPLETE = {
     "SQS_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/000000000000/jobs",
@@ -104,6 +104,42 @@ def test_a_job_type_has_its_own_time_limit(environment: pytest.MonkeyPatch) -> N
     worker = Settings.load().worker
     assert worker.time_limit_s("impact-assessment") == 60
     assert worker.time_limit_s("reference.load") == 3600
+    assert worker.time_limit_s("water.export") == 10_800
+    assert worker.time_limit_s("water.time-limited") == 60
+    assert worker.time_limit_s("lists.annual-review.worker") == 3600
+
+
+def test_every_job_type_is_on_unless_the_environment_says_which() -> None:
+    assert set(Settings.load().worker.worker_job_types) == KNOWN_JOB_TYPES
+
+
+def test_a_domains_tables_are_in_the_database_unless_it_has_its_own(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("WATER_DATABASE_URL", "postgresql://water:hunter3@elsewhere/water")
+    settings = Settings.load()
+
+    assert settings.database.of("lists") is settings.database
+    elsewhere = settings.database.of("water")
+    assert elsewhere.database_url is not None
+    assert "elsewhere" in elsewhere.database_url.get_secret_value()
+    assert "hunter3" not in str(settings.describe())
+
+
+def test_an_own_url_of_a_domain_is_not_asked_for_a_token(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DATABASE_URL")
+    for name, value in {
+        "DB_HOST": "db",
+        "DB_NAME": "nrf",
+        "DB_USER": "worker",
+        "DB_IAM_AUTHENTICATION": "true",
+        "WATER_DATABASE_URL": "postgresql://water:secret@elsewhere/water",
+    }.items():
+        environment.setenv(name, value)
+    database = Settings.load().database
+
+    assert database.of("lists").db_iam_authentication
+    assert not database.of("water").db_iam_authentication
 
 
 @pytest.mark.parametrize(
