@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import LiteralString
@@ -49,12 +50,16 @@ def notify_client(url: str, *, allowed_domains: tuple[str, ...] = ()) -> NotifyC
 
 @dataclass
 class ReviewWorld:
-    """The tables of the lists service, filled and looked at; ``pauses`` are those of the runs."""
+    """The tables of the lists service, filled and looked at; ``pauses`` are those of the runs.
+
+    ``shared``: a connection in autocommit to fill and look with, where that happens very often.
+    """
 
     url: str
     mailer: Mailer | None = None
     pauses: list[float] = field(default_factory=list)
     settle_s: float = 0.0
+    shared: psycopg.Connection | None = None
 
     def add_list(
         self,
@@ -125,10 +130,7 @@ class ReviewWorld:
 
     def answer(self, item: int, moment: str) -> None:
         """The provider confirms its entry on the web page."""
-        with self.connection() as connection:
-            connection.execute(
-                "UPDATE \"ListItem\" SET status = 'CHECK_ANNUAL_REVIEW' WHERE id = %s", (item,)
-            )
+        self.run("UPDATE \"ListItem\" SET status = 'CHECK_ANNUAL_REVIEW' WHERE id = %s", item)
         self.event(item, "CHECK_ANNUAL_REVIEW", moment)
 
     def take_off(self, item: int, moment: str) -> None:
@@ -215,12 +217,20 @@ class ReviewWorld:
         connection.execute("SET search_path TO lists, public")
         return connection
 
-    def run(self, query: LiteralString, *parameters: object) -> None:
+    @contextmanager
+    def _any_connection(self) -> Iterator[psycopg.Connection]:
+        if self.shared is not None:
+            yield self.shared
+            return
         with self.connection() as connection:
+            yield connection
+
+    def run(self, query: LiteralString, *parameters: object) -> None:
+        with self._any_connection() as connection:
             connection.execute(query, parameters)
 
     def rows(self, query: LiteralString, *parameters: object) -> list[tuple[object, ...]]:
-        with self.connection() as connection:
+        with self._any_connection() as connection:
             return connection.execute(query, parameters).fetchall()
 
     def value(self, query: LiteralString, *parameters: object) -> object:
@@ -235,7 +245,7 @@ class ReviewWorld:
         )
 
     def _insert(self, query: LiteralString, *parameters: object) -> int:
-        with self.connection() as connection:
+        with self._any_connection() as connection:
             row = connection.execute(query, parameters).fetchone()
         assert row is not None
         return int(row[0])
