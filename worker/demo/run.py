@@ -110,6 +110,9 @@ def _run(
     printout.section(
         "Scheduled jobs: what became a workflow row, and why", *scheduled.workflow_tables(shown)
     )
+    printout.section(
+        "The export: what readers find in the bucket", *scheduled.archive_tables(shown)
+    )
     printout.files(files)
     return outcome, shown
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.demo import water_sample
+from worker.demo.export_sample import manifest_table
 from worker.demo.outcome import Expectation
 from worker.demo.stack import Stack
 from worker.demo.water_sample import Decision
@@ -72,6 +73,11 @@ def collect(stack: Stack, reasons: Mapping[str, str]) -> Shown:
 def workflow_tables(shown: Shown) -> tuple[Table, ...]:
     """Which licences have a workflow row now, and why: one table a job."""
     return tuple(_table(job_type, decided) for job_type, decided in shown.decisions.items())
+
+
+def archive_tables(shown: Shown) -> tuple[Table, ...]:
+    """What the manifest says about the archives, if there is one."""
+    return () if shown.manifest is None else (manifest_table(shown.manifest),)
 
 
 def expectations(shown: Shown) -> tuple[Expectation, ...]:
