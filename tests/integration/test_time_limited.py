@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,6 +19,7 @@ from worker.demo.postgis import DatabaseServer
 from worker.demo.water_world import CREATED, WaterWorld
 from worker.water import licence_updates
 from worker.water.time_limited import add_to_workflow, ends_before
+from worker.water.workflow import Workflow
 
 TODAY = date(2026, 6, 15)
 ENDS = date(2026, 8, 3)
@@ -256,6 +257,26 @@ def test_t23_the_licence_updates_leave_out_what_a_time_limit_has_put_there(
     assert len(add_to_workflow(world.connection, TODAY)) == 1
 
     assert licence_updates.add_to_workflow(world.connection, TODAY) == ()
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_both_jobs_at_the_same_time_put_each_version_there_once(
+    domains_url: str, _round: int
+) -> None:
+    with psycopg.connect(domains_url) as connection:
+        world = WaterWorld(connection)
+        for _ in range(200):
+            Limited().build(world)
+    start = Barrier(2)
+
+    def run(add: Callable[[psycopg.Connection, date], tuple[Workflow, ...]]) -> int:
+        with psycopg.connect(domains_url) as connection:
+            start.wait()
+            return len(add(connection, TODAY))
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = pool.map(run, (add_to_workflow, licence_updates.add_to_workflow))
+        assert sum(counts) == 200
 
 
 @dataclass(frozen=True)
