@@ -11,7 +11,15 @@ from collections.abc import Iterable, Sequence
 
 from tests.fault_proof.matrix import REPOSITORY, LinkedTest, Row, rows
 from tests.fault_proof.patches import Patch, patches
-from tests.fault_proof.proving import Outcome, Run, chosen, prove, run_tests, scratch_copy
+from tests.fault_proof.proving import (
+    Outcome,
+    Run,
+    chosen,
+    prove,
+    run_tests,
+    scratch_copy,
+    shared_database,
+)
 
 
 def main() -> int:
@@ -56,7 +64,7 @@ def _prove(wanted: Sequence[Row], processes: int | None) -> int:
     """``processes``: in how many the tests are run unpatched first; None for not at all."""
     by_row = {row.number: row for row in wanted}
     relevant = [patch for patch in patches() if patch.row in by_row]
-    with scratch_copy() as root:
+    with scratch_copy() as root, shared_database():
         real = [patch for patch in relevant if patch.content.replace]
         tests = {test for patch in real for test in _tests_of(patch, by_row)}
         before = None

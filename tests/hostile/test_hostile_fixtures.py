@@ -7,10 +7,13 @@ is then renamed to the code it should end with (or ``read``) and what is wrong w
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from tests.fuzz.mutate import Spoiler
 from tests.fuzz.promise import examine, judged
+from tests.fuzz.seeds import seeds
 from worker.boundary.codes import BOUNDARY_CODES
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError
@@ -46,3 +49,15 @@ def test_the_child_comes_to_the_same_end(fixture: Path, sandbox: Sandbox) -> Non
         assert not refusal.detail.startswith("child"), refusal.detail
         found = judged(refusal, "boundary")
     assert found.code == expected(fixture)
+
+
+@pytest.mark.filterwarnings("ignore:Empty field name")
+def test_the_same_few_hundred_spoiled_files_end_as_they_should(tmp_path: Path) -> None:
+    random = Random(2026)
+    spoiler, samples = Spoiler(random, (str(tmp_path / "elsewhere"),)), seeds()
+    assert {examine(sample.content(), "boundary", tmp_path).code for sample in samples} == {"read"}
+    codes = set()
+    for _ in range(400):
+        _, content = spoiler.spoil(random.choice(samples), samples)
+        codes.add(examine(content, "boundary", tmp_path).code)
+    assert len(codes) > 6

@@ -7,7 +7,7 @@ RFC 7946 is small enough to be read strictly, and then no file of this kind reac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from worker.boundary import crs
@@ -80,7 +80,7 @@ def _unreadable(sentence: str) -> BoundaryError:
 
 def features(
     document: Mapping[str, object], limits: Limits
-) -> Iterator[tuple[object, Mapping[str, object]]]:
+) -> Generator[tuple[object, Mapping[str, object]], None, None]:
     """(geometry, attributes) of each feature in file order; a bare geometry is one feature.
 
     Raises BoundaryError: ``geometry_empty``, ``too_large``, ``not_a_boundary_file``,

@@ -7,7 +7,8 @@ or anything else that GDAL could open is refused here, before GDAL sees it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -35,19 +36,20 @@ def read_boundary(
     """
     opened = _open(path, filename_hint, target, limits)
     read: list[BoundaryFeature] = []
-    for feature in _features(opened, limits):
-        found = attributes.read(feature.values, feature.where, with_dwellings=with_dwellings)
-        read.append(
-            BoundaryFeature(
-                number=feature.number,
-                geometry=feature.geometry,
-                dwellings=found.dwellings,
-                id=found.id,
-                name=found.name,
-                dwelling_category=found.dwelling_category,
-                source=found.source,
+    with closing(_features(opened, limits)) as features:
+        for feature in features:
+            found = attributes.read(feature.values, feature.where, with_dwellings=with_dwellings)
+            read.append(
+                BoundaryFeature(
+                    number=feature.number,
+                    geometry=feature.geometry,
+                    dwellings=found.dwellings,
+                    id=found.id,
+                    name=found.name,
+                    dwelling_category=found.dwelling_category,
+                    source=found.source,
+                )
             )
-        )
     return Boundary(
         features=tuple(read),
         source_crs=opened.crs.value,
@@ -65,10 +67,12 @@ def read_survey_ponds(
     opened = _open(path, filename_hint, target, limits)
     read: list[SurveyPond] = []
     silent = 0
-    for feature in _features(opened, limits):
-        found = attributes.read_pond(feature.values, feature.where)
-        silent += found.tmp_imp is None
-        read.append(SurveyPond(feature.number, feature.geometry, found.pans, found.tmp_imp or "F"))
+    with closing(_features(opened, limits)) as features:
+        for feature in features:
+            found = attributes.read_pond(feature.values, feature.where)
+            silent += found.tmp_imp is None
+            tmp_imp = found.tmp_imp or "F"
+            read.append(SurveyPond(feature.number, feature.geometry, found.pans, tmp_imp))
     return SurveyPonds(tuple(read), opened.crs.value, tuple(_without_tmp_imp(silent, len(read))))
 
 
@@ -84,7 +88,7 @@ def _without_tmp_imp(silent: int, ponds: int) -> Iterator[str]:
 class _Opened:
     """A file that is known to be a shapefile or GeoJSON; its features are read as they are used."""
 
-    features: Iterable[tuple[object, Mapping[str, object]]]
+    features: Generator[tuple[object, Mapping[str, object]], None, None]
     crs: SourceCrs
 
 
@@ -124,14 +128,17 @@ def _open(path: Path, filename_hint: str, target: Path, limits: Limits) -> _Open
     return _Opened(geojson.features(document, limits), source)
 
 
-def _features(opened: _Opened, limits: Limits) -> Iterator[_Feature]:
+def _features(opened: _Opened, limits: Limits) -> Generator[_Feature, None, None]:
     budget = VertexBudget(limits.max_vertices)
     number = 0
-    for number, (geometry, values) in enumerate(opened.features, start=1):
-        where = f"Feature {number}"
-        area = polygonal(geometry, where, budget)
-        check_shape(area, where)
-        yield _Feature(number, crs.to_british_national_grid(area, opened.crs, where), values)
+    # Closed as soon as a feature is refused: GDAL has the file open until then.
+    with closing(opened.features) as features:
+        for number, (geometry, values) in enumerate(features, start=1):
+            where = f"Feature {number}"
+            area = polygonal(geometry, where, budget)
+            check_shape(area, where)
+            area = crs.to_british_national_grid(area, opened.crs, where)
+            yield _Feature(number, area, values)
     if number == 0:
         raise BoundaryError(
             "geometry_empty", "The shapefile holds no features: every row of it was deleted."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ _CODE_PAGE = re.compile(r"(?i)(?:ansi|oem|cp|ibm|windows|ms)?[ _-]*(\d{3,5})")
 
 def features(
     parts: ShapefileParts, limits: Limits
-) -> Iterator[tuple[Mapping[str, object], Mapping[str, object]]]:
+) -> Generator[tuple[object, Mapping[str, object]], None, None]:
     """(geometry, attributes) of each feature in file order; nothing is opened before the checks.
 
     Raises BoundaryError: ``boundary_unreadable``, ``not_polygonal``, ``geometry_empty``,
