@@ -37,7 +37,7 @@ def main() -> int:
     given = parser.parse_args()
     logs.configure(RuntimeSettings(log_level="error"), stream="stderr")
     pace = Pace(
-        every=80,
+        every=100,
         lease_s=15,
         delivery_claim_s=20,
         backoff_s=1,

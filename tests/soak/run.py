@@ -104,6 +104,7 @@ class Soak:
                 self._drain(fleet, None)
             except NotDone as error:
                 late = [str(error)]
+                self._end_chaos(chaos)
         for service in self._services:
             chaos.happened[f"{type(service).__name__} failed"] = service.chances.drawn
         findings = audit(self._plan, environment)
@@ -168,10 +169,11 @@ class Soak:
         for service in self._services:
             service.chances.on = False
 
-    def _backlog(self) -> tuple[int, int]:
+    def _backlog(self, name: str = "jobs") -> tuple[int, int]:
+        """Messages visible and in flight; the server's own count, since calls of it may fail."""
         double = self._environment.double
         assert double is not None
-        with double.broker.queue("jobs") as queue:
+        with double.broker.queue(name) as queue:
             return queue.visible, queue.in_flight
 
     def _deliveries_pending(self) -> bool:
@@ -200,7 +202,7 @@ class Soak:
         self._say(
             f"{now - self._started:6.0f} s  {total - visible:6} of {total} received"
             f"  {in_flight:4} in flight  {results:6} results"
-            f"  {self._environment.dead_letters():4} dead letters"
+            f"  {sum(self._backlog('jobs-dlq')):4} dead letters"
         )
 
     def _results(self) -> int:
