@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 
 import psycopg
 
@@ -36,6 +38,9 @@ def main() -> int:
     parser.add_argument("--logs", type=Path, help="keep the workers' logs in this folder")
     given = parser.parse_args()
     logs.configure(RuntimeSettings(log_level="error"), stream="stderr")
+    # Its workers end with it: also when it is told to stop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupted)
     pace = Pace(
         every=100,
         lease_s=15,
@@ -49,6 +54,10 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         outcome = _soak(given.messages, given.seed, pace, folder)
     return 1 if outcome.findings.violations else 0
+
+
+def _interrupted(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _soak(messages: int, seed: int, pace: Pace, folder: Path) -> Outcome:
