@@ -13,18 +13,33 @@ import pytest
 from pydantic import SecretStr
 
 from tests.fakes.messages import message
+from worker import logs
+from worker.checks import client_problems
 from worker.clients.domains import DomainDatabase, database_of
 from worker.demo.postgis import DatabaseServer
 from worker.demo.water_world import WaterWorld
-from worker.errors import CommandRefused, ConfigurationError, PermanentError, TransientError
-from worker.jobs.context import Interruption, JobContext
+from worker.errors import (
+    CommandRefused,
+    ConfigurationError,
+    PermanentError,
+    TransientError,
+    WorkerError,
+)
+from worker.jobs.context import Interruption, JobContext, StopReason
 from worker.jobs.notices import Notices
 from worker.jobs.water_workflow import licence_updates_type, time_limited_type
 from worker.ledger.models import JsonObject
 from worker.migrations import runner
 from worker.queue.envelope import open_envelope
 from worker.reference.versions import ReferenceVersions
-from worker.settings import DOMAINS, DatabaseSettings, Domain, NotifySettings, Settings
+from worker.settings import (
+    DOMAINS,
+    DatabaseSettings,
+    Domain,
+    NotifySettings,
+    RuntimeSettings,
+    Settings,
+)
 
 TODAY = date(2026, 6, 15)
 SCHEDULED = {"scheduledTime": "2026-06-15T07:15:00Z", "runDate": "2026-06-15"}
@@ -34,14 +49,18 @@ def water(url: str) -> DomainDatabase:
     return DomainDatabase("water", lambda: url)
 
 
-def perform(database: DomainDatabase, job_type: str) -> JsonObject:
+def perform(
+    database: DomainDatabase, job_type: str, interruption: Interruption | None = None
+) -> JsonObject:
     """One run of a job, as the worker makes it; its result."""
     notices = Notices(NotifySettings())
     known = (licence_updates_type(database, notices), time_limited_type(database, notices))
     (kind,) = (one for one in known if one.name == job_type)
     envelope = open_envelope(message({"jobType": job_type, **SCHEDULED}), max_body_bytes=10_000)
     job = kind.accept(envelope)
-    return job.run(JobContext(job.key, ReferenceVersions({}), Interruption())).result
+    return job.run(
+        JobContext(job.key, ReferenceVersions({}), interruption or Interruption())
+    ).result
 
 
 def test_tables_of_a_domain_are_made_only_when_they_are_asked_for(database_url: str) -> None:
@@ -162,6 +181,36 @@ def test_copies_that_run_at_once_all_succeed(domains_url: str, job_type: str) ->
         assert sorted(str(one.result()) for one in runs) == ["0", "0", "20"]
 
 
+@pytest.mark.usefixtures("own_logging")
+def test_a_run_that_has_to_stop_lets_go_at_once_and_leaves_nothing(
+    domains_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(RuntimeSettings(log_format="json"))
+    interruption = Interruption()
+    with psycopg.connect(domains_url) as connection:
+        world = WaterWorld(connection)
+        world.version(world.licence())
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(domains_url) as lock,
+        psycopg.connect(domains_url, autocommit=True) as watcher,
+    ):
+        lock.execute("LOCK TABLE water.charge_version_workflows IN ACCESS EXCLUSIVE MODE")
+        run = pool.submit(perform, water(domains_url), "water.licence-updates", interruption)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+        while watcher.execute(waiting).fetchone() == (0,):
+            assert not run.done()
+        interruption.interrupt(StopReason.STOP_REQUESTED)
+
+        # The lock is still held: the run has ended although its query could not.
+        assert isinstance(run.exception(timeout=40), WorkerError)
+
+    with psycopg.connect(domains_url) as connection:
+        assert WaterWorld(connection).workflows() == []
+    # Stopped is not failed: the run is handed back.
+    assert "run.failed" not in capsys.readouterr().out
+
+
 def test_a_domain_may_have_a_database_of_its_own(
     monkeypatch: pytest.MonkeyPatch, domains_url: str
 ) -> None:
@@ -181,11 +230,9 @@ def test_an_unreadable_url_of_a_domain_is_named_without_its_password() -> None:
     )
 
     with pytest.raises(ConfigurationError) as raised:
-        database_of("lists", _with(settings))
+        database_of("lists", replace(Settings.load(), database=settings))
+    problems = client_problems(replace(Settings.load(), database=settings))
 
     assert "LISTS_DATABASE_URL" in str(raised.value)
-    assert "hunter2" not in str(raised.value)
-
-
-def _with(database: DatabaseSettings) -> Settings:
-    return replace(Settings.load(), database=database)
+    assert [problem for problem in problems if "LISTS_DATABASE_URL" in problem]
+    assert "hunter2" not in str(raised.value) + str(problems)

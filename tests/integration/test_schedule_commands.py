@@ -185,3 +185,14 @@ def test_a_missed_run_is_asked_for_as_the_schedule_would_have(
         "scheduledTime": "2026-06-15T23:15:00+00:00",
         "runDate": "2026-06-16",
     }
+
+
+def test_tables_of_domains_are_made_by_a_command_that_names_them(empty_database_url: str) -> None:
+    refused = command("db", "migrate", "--with", "tea", DATABASE_URL=empty_database_url)
+    done = command("db", "migrate", "--with", "water, lists", DATABASE_URL=empty_database_url)
+
+    assert (refused.returncode, done.returncode) == (64, 0), done.stderr
+    assert "--with takes water,lists" in refused.stderr
+    with psycopg.connect(empty_database_url) as connection:
+        made = connection.execute("SELECT to_regclass('water.licences'), to_regclass('jobs.job')")
+        assert None not in (made.fetchone() or (None,))
