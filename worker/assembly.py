@@ -61,13 +61,14 @@ class Source:
 
 def sqs_source(settings: Settings) -> Source:
     """The queue of the settings; raises StartError ``queue_unavailable``."""
-    url = settings.queue.sqs_queue_url
-    queue = SqsQueue(make_sqs_client(settings.aws, settings.queue.sqs_wait_time_seconds), url)
-    # The keeper renews while the loop is in a poll, and must not wait as long as a poll may.
-    renewals = SqsQueue(make_sqs_client(settings.aws, 0), url)
+    queue = SqsQueue(
+        make_sqs_client(settings.aws, 0),
+        settings.queue.sqs_queue_url,
+        polling=make_sqs_client(settings.aws, settings.queue.sqs_wait_time_seconds),
+    )
     redrive = checks.check_queue(queue, settings.queue, settings.aws)
     count = redrive.max_receive_count
-    return Source(queue, renewals.set_visibility, count, strands_after=count)
+    return Source(queue, queue.set_visibility, count, strands_after=count)
 
 
 @dataclass(frozen=True, slots=True)

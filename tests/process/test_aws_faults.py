@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,10 @@ import httpx
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Cut, Fault, Refusal
+from tests.fakes.tcp_proxy import TcpProxy
 from tests.process.conftest import COMPLETED, Environment
 from tests.process.test_process_faults import health_of
-from tests.process.test_worker import put_site, quote, request
+from tests.process.test_worker import computing_blocked, put_site, quote, request
 from worker.demo.fake_service import FakeService, Received, Reply, failing
 
 A_FORTNIGHT_S, A_DAY_S = "1209600", "86400"
@@ -256,3 +258,29 @@ def test_an_object_that_does_not_arrive_whole_is_read_again(
     assert retried["error_code"] == "object_changed"
     assert len(environment.backend.received) == 1
     assert environment.value("SELECT attempts FROM jobs.job") == 2
+
+
+def test_a_silent_queue_at_a_stop_does_not_take_as_long_as_a_poll(
+    environment: Environment,
+) -> None:
+    endpoint = httpx.URL(environment.aws.endpoint_url)
+    environment.send(quote())
+    with TcpProxy("127.0.0.1", endpoint.port or 80) as line:
+        url = f"http://127.0.0.1:{line.port}"
+        variables = {
+            "AWS_ENDPOINT_URL": url,
+            "SQS_QUEUE_URL": environment.queue.url.replace(environment.aws.endpoint_url, url),
+            "SQS_WAIT_TIME_SECONDS": "20",
+            "WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "3",
+        }
+        with computing_blocked(environment), environment.worker(**variables) as worker:
+            worker.wait_for("job.claimed")
+            line.silence()
+            worker.signal(signal.SIGTERM)
+            asked = time.monotonic()
+            assert worker.wait() == 0
+            # What stopTimeout has to leave beyond the grace period.
+            assert time.monotonic() - asked < 3 + 15
+
+    assert worker.events("message.unsettled", action="release")
+    assert environment.value("SELECT status::text FROM jobs.job") == "PENDING"

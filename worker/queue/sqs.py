@@ -103,8 +103,7 @@ def make_sqs_client(aws: AwsSettings, wait_s: int) -> SQSClient:
     """A client whose calls end ``wait_s`` + 9 seconds after SQS has gone silent.
 
     botocore does not retry: a poll repeated inside a call would outlast its limit, and the calls
-    that settle a message are tried again by ``SqsQueue``. Give the keeper a client of its own
-    with ``wait_s=0``, so that a renewal does not hang as long as a poll may.
+    that settle a message are tried again by ``SqsQueue``.
     """
     import boto3
     from botocore.config import Config
@@ -123,17 +122,24 @@ def make_sqs_client(aws: AwsSettings, wait_s: int) -> SQSClient:
 
 
 class SqsQueue:
-    """One queue; every method raises TransientError, ConfigurationFault or StaleReceipt."""
+    """One queue; every method raises TransientError, ConfigurationFault or StaleReceipt.
 
-    def __init__(self, client: SQSClient, queue_url: str) -> None:
+    ``polling``: a client of its own for long polls, so that with ``client`` neither a renewal nor
+    the end of a message, at a stop say, hangs as long as a poll may. Thread-safe.
+    """
+
+    def __init__(
+        self, client: SQSClient, queue_url: str, *, polling: SQSClient | None = None
+    ) -> None:
         self._client = client
+        self._polling = polling or client
         self._url = queue_url
         self._redrive: RedrivePolicy | None = None
 
     def receive(self, *, max_messages: int, wait_s: int, visibility_s: int) -> tuple[Message, ...]:
         """Long-poll once, for ``wait_s`` seconds at the most; never repeated by itself."""
         with translated():
-            answer = self._client.receive_message(
+            answer = self._polling.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=max_messages,
                 WaitTimeSeconds=wait_s,
