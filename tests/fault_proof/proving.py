@@ -34,6 +34,7 @@ _PROOF = (
 # A busy machine is no proof either.
 _NO_PROOF = "Failed: Timeout"
 _LIMIT_S = 3600
+_TEST_LIMIT_S = 600
 
 
 class Outcome(StrEnum):
@@ -124,6 +125,8 @@ def run_tests(tests: Iterable[LinkedTest], root: Path, *options: str, processes:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
         command += [f"--junitxml={report}", f"-n{processes}", "--dist=loadfile", *options]
+        # A test that waits in vain says so itself; ended by pytest, it would say nothing.
+        command += [f"--timeout={_TEST_LIMIT_S}"]
         command += sorted({test.node_id for test in tests})
         process = subprocess.run(
             command,
