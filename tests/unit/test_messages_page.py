@@ -20,9 +20,11 @@ from worker.jobs.payloads import AssessmentRequest, Request, parse_request, requ
 from worker.jobs.reference_load import ReferenceLoadRequest
 from worker.jobs.scheduled import ScheduledRequest
 from worker.jobs.schemas import schemas
+from worker.jobs.water_export import WaterExportRequest
 from worker.jobs.water_workflow import LicenceUpdatesRequest, TimeLimitedRequest
 from worker.queue.envelope import Envelope, open_envelope
 from worker.reference.manifest import Manifest
+from worker.water.export_manifest import ExportManifest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -48,6 +50,8 @@ def test_every_example_is_named_and_tested() -> None:
         "load",
         "manifest",
         "licence-updates",
+        "export",
+        "export-manifest",
         "review-batch",
         "review-worker",
         "time-limited",
@@ -96,6 +100,15 @@ def test_examples_of_scheduled_jobs_are_accepted(
     envelope = opened(example)
     assert (envelope.shape, envelope.job_type) == ("job", f"water.{example}")
     assert validated(model, envelope.body).run_date == date(2026, 6, 15)
+
+
+def test_the_export_example_and_its_manifest_are_accepted() -> None:
+    envelope = opened("export")
+    assert (envelope.shape, envelope.job_type) == ("job", "water.export")
+    assert validated(WaterExportRequest, envelope.body).schemas == ("water", "crm")
+    manifest = ExportManifest.model_validate_json(EXAMPLES["export-manifest"])
+    assert (manifest.status, manifest.failed) == ("partial", ("crm",))
+    assert json.loads(manifest.content()) == json.loads(EXAMPLES["export-manifest"])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from worker.jobs.annual_review import BatchRequest, WorkerRequest
 from worker.jobs.payloads import AssessmentJob, AssessmentRequest, QuoteRequest
 from worker.jobs.reference_load import ReferenceLoadRequest
+from worker.jobs.water_export import WaterExportRequest
 from worker.jobs.water_workflow import LicenceUpdatesRequest, TimeLimitedRequest
 from worker.reference.manifest import Manifest
+from worker.water.export_manifest import ExportManifest
 
 _FILES: dict[str, type[BaseModel]] = {
     "impact-assessment.job.json": AssessmentJob,
@@ -23,6 +25,8 @@ _FILES: dict[str, type[BaseModel]] = {
     "reference.manifest.json": Manifest,
     "lists.annual-review.batch.job.json": BatchRequest,
     "lists.annual-review.worker.job.json": WorkerRequest,
+    "water.export.job.json": WaterExportRequest,
+    "water.export.manifest.json": ExportManifest,
     "water.licence-updates.job.json": LicenceUpdatesRequest,
     "water.time-limited.job.json": TimeLimitedRequest,
 }
