@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from tests.fakes.exports import wait_until
 from tests.fakes.messages import message
 from worker import logs
 from worker.checks import client_problems
@@ -198,8 +199,7 @@ def test_a_run_that_has_to_stop_lets_go_at_once_and_leaves_nothing(
         lock.execute("LOCK TABLE water.charge_version_workflows IN ACCESS EXCLUSIVE MODE")
         run = pool.submit(perform, water(domains_url), "water.licence-updates", interruption)
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
-        while watcher.execute(waiting).fetchone() == (0,):
-            assert not run.done()
+        wait_until(lambda: watcher.execute(waiting).fetchone() != (0,))
         interruption.interrupt(StopReason.STOP_REQUESTED)
 
         # The lock is still held: the run has ended although its query could not.

@@ -12,6 +12,7 @@ from threading import Barrier
 import psycopg
 import pytest
 
+from tests.fakes.exports import wait_until
 from worker.demo.postgis import DatabaseServer
 from worker.demo.water_world import CREATED, WaterWorld
 from worker.water.licence_updates import add_to_workflow, window_start
@@ -240,8 +241,8 @@ def test_a_run_that_starts_during_another_waits_and_adds_nothing(domains_url: st
         assert len(add_to_workflow(first, TODAY)) == 1
         late = pool.submit(add_to_workflow, second, TODAY)
         waits = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
-        while watcher.execute(waits, (second.info.backend_pid,)).fetchone() != (True,):
-            assert not late.done()
+        blocked = (second.info.backend_pid,)
+        wait_until(lambda: watcher.execute(waits, blocked).fetchone() == (True,))
         first.commit()
 
         assert late.result() == ()
