@@ -171,3 +171,10 @@ def on_double(environment: Environment) -> Iterator[Environment]:
     with SqsServer() as double:
         queue = create_queue_pair(double.client, "jobs")
         yield replace(environment, queue=queue, double=double)
+
+
+@pytest.fixture
+def double(on_double: Environment) -> SqsServer:
+    """The SQS of ``on_double``."""
+    assert on_double.double is not None
+    return on_double.double
