@@ -24,10 +24,13 @@ def preview_job(
     """What a job would do on each day, as the data are now; writes and sends nothing."""
     from worker.job_types import previews
     from worker.jobs.preview_table import preview_table
+    from worker.jobs.scheduled import FIRST_YEAR, LAST_YEAR
 
     known = previews(read_settings())
     if job not in known:
         raise typer.BadParameter(f"JOB is one of {', '.join(known)}")
+    if not FIRST_YEAR <= first.year <= LAST_YEAR:
+        raise typer.BadParameter(f"--from is in the years {FIRST_YEAR} to {LAST_YEAR}")
     console().print(preview_table(job, known[job].of(first.date(), days)))
 
 

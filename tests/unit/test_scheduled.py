@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes.messages import message
 from worker.errors import MessageError
@@ -116,6 +119,9 @@ def test_a_run_has_one_id_at_every_attempt_unless_the_message_gives_one() -> Non
         ({"runDate": "today"}, "runDate: is not"),
         ({"runDate": "20261126"}, "runDate: has no time zone"),
         ({"runDate": "2026-02-30"}, "runDate"),
+        ({"runDate": "0001-01-01"}, "runDate: is not in the years"),
+        ({"scheduledTime": "0001-01-01T00:00:00+14:00"}, "scheduledTime: is not in the years"),
+        ({"scheduledTime": "9999-12-31T23:59:59-12:00"}, "scheduledTime: is not in the years"),
         ({"runDate": "2026-11-27"}, "later than the scheduled time"),
         ({"runId": "1"}, "runId"),
         # A name that nobody reads would do more, or less, than its writer meant.
@@ -137,6 +143,20 @@ def test_no_date_is_made_up(field: str) -> None:
 
     with pytest.raises(MessageError, match=f"{field}: is required"):
         KIND.accept(open_envelope(message(body), max_body_bytes=10_000))
+
+
+@given(
+    value=st.text()
+    | st.integers()
+    | st.none()
+    | st.lists(st.text(), max_size=2)
+    | st.datetimes(timezones=st.timezones()).map(datetime.isoformat)
+    | st.dates().map(date.isoformat),
+    field=st.sampled_from(["scheduledTime", "runDate", "runId"]),
+)
+def test_whatever_stands_in_a_field_is_read_or_refused(value: object, field: str) -> None:
+    with suppress(MessageError):
+        ran(job(**{field: value}))
 
 
 def test_a_run_can_be_asked_for_again_from_the_ledger() -> None:

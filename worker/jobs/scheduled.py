@@ -41,6 +41,7 @@ from worker.queue.envelope import Envelope
 _log = logger(__name__)
 
 BUSINESS_ZONE = "Europe/London"
+FIRST_YEAR, LAST_YEAR = 2000, 2199
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -58,14 +59,23 @@ def _instant(value: object) -> datetime:
         raise ValueError("is not an ISO 8601 date and time")
     if moment.utcoffset() is None:
         raise ValueError("has no time zone")
+    _check_year(moment)
     return moment.astimezone(UTC)
 
 
 def _run_date(value: object) -> date:
     if isinstance(value, str) and _DATE.fullmatch(value):
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
+        _check_year(day)
+        return day
     # A schedule can write nothing into a message but the time at which it fires.
     return london_date(_instant(value))
+
+
+def _check_year(day: date) -> None:
+    # Near the ends of the calendar neither zones nor windows can be calculated.
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
 
 
 ScheduledTime = Annotated[datetime, BeforeValidator(_instant)]
