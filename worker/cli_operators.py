@@ -53,7 +53,7 @@ def list_jobs(
 def show_job(
     wanted: Annotated[str, typer.Argument(help="Job id, correlation id or SQS message id.")],
 ) -> None:
-    """A job's whole story: attempts, data versions, deliveries, errors, interventions."""
+    """A job's whole story: messages, attempts, leases, data versions, deliveries, errors."""
     from worker.ledger.queries import find_interventions, find_jobs
     from worker.reports.jobs_text import print_interventions, print_story
 

@@ -14,15 +14,26 @@ from worker.sqlfiles import statement
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt; ``outcome`` is None while it runs."""
+    """One attempt; ``outcome`` is None while it runs, ``held`` says that its lease runs too."""
 
     worker_id: str
     claimed_at: datetime
+    renewed_at: datetime
+    expires_at: datetime
     completed_at: datetime | None
     outcome: str | None
     error_code: str | None
     error_detail: str | None
     reference_versions: JsonObject
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """An SQS message that has brought the job."""
+
+    message_id: str
+    first_received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +43,13 @@ class DeliveryRow:
     slot: str
     kind: str
     status: str
+    required: bool
     attempts: int
     reference: str
     error_code: str | None
     error_detail: str | None
+    created_at: datetime
+    next_attempt_at: datetime
     delivered_at: datetime | None
     response: JsonObject | None
 
@@ -45,9 +59,11 @@ class JobStory:
     """Everything the ledger knows of a job but its payload."""
 
     job: JobRow
+    messages: tuple[MessageRow, ...]
     attempts: tuple[AttemptRow, ...]
     deliveries: tuple[DeliveryRow, ...]
     result: JsonObject | None
+    result_stored_at: datetime | None
     interventions: tuple[Intervention, ...]
 
 
@@ -83,14 +99,15 @@ def _story(connection: Connection, job: JobRow) -> JobStory:
     wanted = {"job_id": job.id}
     attempts = connection.cursor(row_factory=class_row(AttemptRow))
     deliveries = connection.cursor(row_factory=class_row(DeliveryRow))
-    result = connection.execute(
-        b"SELECT payload FROM jobs.result WHERE job_id = %(job_id)s", wanted
-    ).fetchone()
+    messages = connection.cursor(row_factory=class_row(MessageRow))
+    result = connection.execute(statement(__package__, "stored_result"), wanted).fetchone()
     return JobStory(
         job=job,
+        messages=tuple(messages.execute(statement(__package__, "list_messages"), wanted)),
         attempts=tuple(attempts.execute(statement(__package__, "list_attempts"), wanted)),
         deliveries=tuple(deliveries.execute(statement(__package__, "list_deliveries"), wanted)),
-        result=result[0] if result else None,
+        result=result[1] if result else None,
+        result_stored_at=result[0] if result else None,
         interventions=_interventions(connection, job_id=job.id, message_id=None),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from worker.ledger.models import Intervention, JobRow
-from worker.ledger.queries import JobStory
+from worker.ledger.queries import AttemptRow, DeliveryRow, JobStory
 
 
 def jobs_table(jobs: Sequence[JobRow]) -> Table:
@@ -33,30 +34,71 @@ def jobs_table(jobs: Sequence[JobRow]) -> Table:
 
 
 def print_story(story: JobStory, console: Console) -> None:
-    """Attempts, deliveries, errors and the versions of the data, in the order of events."""
+    """Messages, attempts with their leases and data versions, deliveries, errors: as they came."""
     job = story.job
-    console.print(f"[bold]{escape(job.key)}[/bold]  {job.type}  {job.status}")
-    console.print(f"correlation id {escape(job.correlation_id)}")
-    console.print(f"created {job.created_at:%Y-%m-%d %H:%M:%S}  finished {_when(job)}")
+    console.print(f"[bold]{escape(job.key)}[/bold]  {job.type}  {job.status}", soft_wrap=True)
+    console.print(f"correlation id {escape(job.correlation_id)}", soft_wrap=True)
+    console.print(
+        f"created {_moment(job.created_at)}  finished {_moment(job.finished_at)}"
+        f"  attempts {job.attempts} of {job.max_attempts}"
+    )
     if job.error_code:
-        console.print(f"error {job.error_code}: {escape(job.error_sentence or '')}")
+        console.print(f"error {job.error_code}: {escape(job.error_sentence or '')}", soft_wrap=True)
+    for message in story.messages:
+        console.print(
+            f"message {escape(message.message_id)}"
+            f"  first received {_moment(message.first_received_at)}",
+            soft_wrap=True,
+        )
     for number, attempt in enumerate(story.attempts, start=1):
-        versions = " ".join(f"{name}={one}" for name, one in attempt.reference_versions.items())
-        console.print(
-            f"attempt {number}  {attempt.claimed_at:%H:%M:%S}  {attempt.worker_id}"
-            f"  {attempt.outcome or 'running'}  {attempt.error_code or ''}"
-        )
-        if attempt.error_detail:
-            console.print(f"  {escape(attempt.error_detail)}")
-        if versions:
-            console.print(f"  reference data {versions}", soft_wrap=True)
+        _print_attempt(number, attempt, console)
+    console.print(
+        f"result stored {_moment(story.result_stored_at)}"
+        if story.result_stored_at
+        else "no result"
+    )
     for one in story.deliveries:
-        console.print(
-            f"delivery {one.slot}  {one.kind}  {one.status}  attempts {one.attempts}"
-            f"  {one.error_code or ''}"
-        )
+        _print_delivery(one, console)
     print_interventions(story.interventions, console)
-    console.print("result stored" if story.result is not None else "no result")
+
+
+def _print_attempt(number: int, attempt: AttemptRow, console: Console) -> None:
+    console.print(
+        f"attempt {number}  {attempt.outcome or 'running'}"
+        f"  {_moment(attempt.claimed_at)} to {_moment(attempt.completed_at)}"
+        f"  by {escape(attempt.worker_id)}  {attempt.error_code or ''}",
+        soft_wrap=True,
+    )
+    if attempt.error_detail:
+        console.print(f"  {escape(attempt.error_detail)}", soft_wrap=True)
+    if attempt.completed_at is None:
+        console.print(
+            f"  lease {'held' if attempt.held else 'passed'}:"
+            f" renewed {_moment(attempt.renewed_at)}, ends {_moment(attempt.expires_at)}"
+        )
+    if attempt.reference_versions:
+        versions = " ".join(f"{name}={one}" for name, one in attempt.reference_versions.items())
+        console.print(f"  reference data {versions}", soft_wrap=True)
+
+
+def _print_delivery(one: DeliveryRow, console: Console) -> None:
+    console.print(
+        f"delivery {one.slot}  {one.kind}  {one.status}  attempts {one.attempts}"
+        f"  {one.error_code or ''}",
+        soft_wrap=True,
+    )
+    if one.status == "PENDING":
+        console.print(
+            f"  since {_moment(one.created_at)}, next try {_moment(one.next_attempt_at)}"
+            f"{'' if one.required else ', not required'}"
+        )
+    if one.delivered_at:
+        response = one.response or {}
+        told = " ".join(f"{name}={value}" for name, value in response.items() if value)
+        console.print(f"  delivered {_moment(one.delivered_at)}  {escape(told)}", soft_wrap=True)
+    if one.error_detail:
+        console.print(f"  {escape(one.error_detail)}", soft_wrap=True)
+    console.print(f"  reference {one.reference}")
 
 
 def print_interventions(interventions: Sequence[Intervention], console: Console) -> None:
@@ -70,5 +112,5 @@ def print_interventions(interventions: Sequence[Intervention], console: Console)
         )
 
 
-def _when(job: JobRow) -> str:
-    return f"{job.finished_at:%Y-%m-%d %H:%M:%S}" if job.finished_at else "-"
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else "-"
