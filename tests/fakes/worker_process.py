@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,11 @@ _REPOSITORY = Path(__file__).parents[2]
 
 # Not how long things take, but when to give up on a loaded machine.
 PATIENCE_S = 40.0
+
+_SECRETS = ("BACKEND_API_KEY", "GOVUK_NOTIFY_API_KEY", "DATABASE_URL")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+# Those of the emulators are that long without a break, and nothing else is.
+_RECEIPT_HANDLE = re.compile(r"[A-Za-z0-9+/=_-]{120,}")
 
 
 @dataclass
@@ -112,6 +118,17 @@ def running_worker(
         reader.join(10)
         if process.stdout is not None:
             process.stdout.close()
+    _assert_nothing_leaked(worker, environment)
+
+
+def _assert_nothing_leaked(worker: WorkerProcess, environment: Mapping[str, str]) -> None:
+    """Whatever a test is about, no line holds a key, an address or a receipt handle."""
+    written = json.dumps(worker.lines, ensure_ascii=False)
+    for name in _SECRETS:
+        value = environment.get(name)
+        assert not value or value not in written, f"{name} is in the log"
+    for pattern in (_EMAIL, _RECEIPT_HANDLE):
+        assert pattern.findall(written) == []
 
 
 def _inherited() -> dict[str, str]:
