@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from worker.boundary.sandbox import Sandbox
 from worker.clients.db import Database
@@ -13,12 +14,13 @@ from worker.jobs.annual_review_preview import preview_batch, preview_worker
 from worker.jobs.notices import Notices
 from worker.jobs.preview import Preview
 from worker.jobs.registry import JobType, Registry
-from worker.jobs.water_export import export_type
+from worker.jobs.water_export import export_type, preview_export
 from worker.jobs.water_previews import preview_licence_updates, preview_time_limited
 from worker.jobs.water_workflow import licence_updates_type, time_limited_type
 from worker.settings import (
     ANNUAL_REVIEW_BATCH,
     ANNUAL_REVIEW_WORKER,
+    WATER_EXPORT,
     WATER_LICENCE_UPDATES,
     WATER_TIME_LIMITED,
     Settings,
@@ -64,6 +66,7 @@ def previews(settings: Settings) -> Mapping[str, Preview]:
     water = database_of("water", settings)
     lists = database_of("lists", settings)
     return {
+        WATER_EXPORT: Preview(water, partial(preview_export, settings.export)),
         WATER_LICENCE_UPDATES: Preview(water, preview_licence_updates),
         WATER_TIME_LIMITED: Preview(water, preview_time_limited),
         ANNUAL_REVIEW_BATCH: Preview(lists, preview_batch),

@@ -62,7 +62,7 @@ class ExportWorld:
         style: LineStyle | None = None,
         member_prefix: str = "",
         endpoint_url: str | None = None,
-        user: str = "",
+        role: str = "none",
     ) -> ExportManifest:
         settings = AwsSettings(
             s3_output_bucket=self.bucket,
@@ -72,8 +72,7 @@ class ExportWorld:
         plan = ExportPlan(
             uuid.uuid4(), schemas or SCHEMAS, "export/", member_prefix, style or LineStyle()
         )
-        options = {"user": user} if user else {}
-        with psycopg.connect(self.database_url, **options) as connection:  # type: ignore[arg-type]
+        with psycopg.connect(self.database_url, options=f"-c role={role}") as connection:
             return export(connection, OutputStore(settings), plan, Hold(checkpoint, still_alone))
 
     def manifest(self) -> ExportManifest:

@@ -42,11 +42,11 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def incomplete(
-    world: ExportWorld, *schemas: str, user: str = "", endpoint_url: str | None = None
+    world: ExportWorld, *schemas: str, role: str = "none", endpoint_url: str | None = None
 ) -> ExportManifest:
     """Export schemas, which fails; returns the manifest that is in the bucket then."""
     with pytest.raises(ExportIncomplete) as raised:
-        world.export(*schemas, user=user, endpoint_url=endpoint_url)
+        world.export(*schemas, role=role, endpoint_url=endpoint_url)
     manifest = world.manifest()
     assert manifest.status == "partial"
     assert raised.value.failed == manifest.failed
@@ -230,12 +230,12 @@ def test_rows_that_the_role_may_not_see_are_an_error_not_an_omission(world: Expo
     world.one_table_each()
     world.execute(
         "DROP ROLE IF EXISTS exporter",
-        "CREATE ROLE exporter LOGIN",
+        "CREATE ROLE exporter",
         *(f"GRANT USAGE ON SCHEMA {schema} TO exporter" for schema in SCHEMAS),
         *(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO exporter" for schema in SCHEMAS),
         "ALTER TABLE returns.things ENABLE ROW LEVEL SECURITY",
     )
-    manifest = incomplete(world, user="exporter")
+    manifest = incomplete(world, role="exporter")
     assert only_returns_failed(world, manifest).startswith("table_unreadable: ")
 
 
@@ -243,14 +243,14 @@ def test_a_table_that_the_role_may_not_read_fails_its_schema_only(world: ExportW
     world.one_table_each()
     world.execute(
         "DROP ROLE IF EXISTS reader",
-        "CREATE ROLE reader LOGIN",
+        "CREATE ROLE reader",
         *(f"GRANT USAGE ON SCHEMA {schema} TO reader" for schema in SCHEMAS),
         *(
             f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader"
             for schema in ("water", "permit")
         ),
     )
-    manifest = incomplete(world, user="reader")
+    manifest = incomplete(world, role="reader")
     assert only_returns_failed(world, manifest).startswith("table_unreadable: ")
 
 

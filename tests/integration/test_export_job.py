@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import psycopg
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Fault
@@ -12,7 +15,13 @@ from worker.demo.aws import AwsEmulator
 from worker.errors import MessageError, PermanentError, TransientError
 from worker.jobs.context import Interruption, JobContext
 from worker.jobs.payloads import validated
-from worker.jobs.water_export import Tools, WaterExportRequest, WaterExportResult, perform
+from worker.jobs.water_export import (
+    Tools,
+    WaterExportRequest,
+    WaterExportResult,
+    perform,
+    preview_export,
+)
 from worker.reference.versions import ReferenceVersions
 from worker.settings import AwsSettings, ExportSettings
 
@@ -119,3 +128,31 @@ def test_an_export_whose_lock_is_lost_publishes_nothing_more(world: ExportWorld)
     # The archive was on its way; without a manifest it is not part of any set.
     assert world.keys() == ["export/water.tgz"]
     assert world.unfinished_uploads() == []
+
+
+def test_the_preview_tells_what_each_run_would_replace_and_what_would_fail(
+    world: ExportWorld,
+) -> None:
+    world.execute(
+        "DROP TABLE permit.things",
+        "CREATE VIEW permit.view AS SELECT 1",
+        "CREATE TABLE water.by_year (year int) PARTITION BY RANGE (year)",
+        "CREATE TABLE water.old PARTITION OF water.by_year FOR VALUES FROM (0) TO (2000)",
+        "DROP ROLE IF EXISTS previewer",
+        "CREATE ROLE previewer",
+        "GRANT USAGE ON SCHEMA water, returns TO previewer",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA water TO previewer",
+    )
+    days = (date(2026, 6, 15), date(2026, 6, 16))
+
+    with psycopg.connect(world.database_url, options="-c role=previewer") as connection:
+        previewed = tuple(preview_export(SETTINGS, connection, days))
+
+    assert [day.run_date for day in previewed] == list(days)
+    assert previewed[0].lines == previewed[1].lines
+    water, returns, permit = previewed[0].lines
+    assert (water.subject, water.action) == ("export/water.tgz", "replace")
+    assert water.reason.startswith("2 tables, ")
+    assert (returns.action, permit.action) == ("nothing", "nothing")
+    assert "may not read things" in returns.reason
+    assert "no table" in permit.reason

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Literal
 from uuid import UUID
 
 from pydantic import Field, field_validator
 
+from worker.clients.db import Connection
 from worker.clients.domains import DomainDatabase
 from worker.clients.s3_upload import OutputStore
 from worker.errors import ConfigurationFault, MissingInput, PermanentError
 from worker.jobs.context import JobContext
 from worker.jobs.notices import Notices
+from worker.jobs.preview import PreviewDay, PreviewLine
 from worker.jobs.scheduled import ScheduledRequest, ScheduledResult, ScheduledType, Summaries
 from worker.settings import WATER_EXPORT, ExportSettings, Settings
+from worker.water.export_catalog import Outlook, outlook
 from worker.water.export_lines import LineStyle
-from worker.water.export_manifest import FILE_NAME, ExportManifest
+from worker.water.export_manifest import FILE_NAME, ExportManifest, archive_key
 from worker.water.export_run import ExportPlan, Hold, export
+
+# Names of tables in a reason of the preview.
+_NAMED = 3
 
 
 class WaterExportRequest(ScheduledRequest):
@@ -155,3 +161,27 @@ def _result(manifest: ExportManifest, plan: ExportPlan) -> WaterExportResult:
             for schema in manifest.schemas
         ),
     )
+
+
+def preview_export(
+    settings: ExportSettings, connection: Connection, days: tuple[date, ...]
+) -> Iterator[PreviewDay]:
+    """Which archives each run would replace; every day is the same, as far as we know today."""
+    lines = tuple(
+        _preview_line(settings, schema)
+        for schema in outlook(connection, settings.water_export_schemas)
+    )
+    for day in days:
+        yield PreviewDay(day, lines)
+
+
+def _preview_line(settings: ExportSettings, schema: Outlook) -> PreviewLine:
+    subject = archive_key(settings.water_export_key_prefix, schema.schema_name)
+    if not schema.tables:
+        return PreviewLine(subject, "nothing", "there is no table in the schema: the run will fail")
+    if schema.unreadable:
+        names = ", ".join(schema.unreadable[:_NAMED])
+        more = "" if len(schema.unreadable) <= _NAMED else ", …"
+        reason = f"the worker may not read {names}{more}: the run will fail"
+        return PreviewLine(subject, "nothing", reason)
+    return PreviewLine(subject, "replace", f"{schema.tables} tables, {schema.size} in the database")

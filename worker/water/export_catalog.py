@@ -68,6 +68,25 @@ class Contents:
     locked_out: Mapping[str, psycopg.Error]
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A schema as an export would find it: ``size`` for people, tables that we may not read."""
+
+    schema_name: str
+    tables: int
+    size: str
+    unreadable: tuple[str, ...]
+
+
+def outlook(connection: Connection, schemas: tuple[str, ...]) -> tuple[Outlook, ...]:
+    """What there is to export; locks nothing."""
+    with connection.cursor() as cursor:
+        rows = cursor.execute(
+            statement(__package__, "export_outlook"), {"schemas": list(schemas)}
+        ).fetchall()
+    return tuple(Outlook(name, tables, size, tuple(names)) for name, tables, size, names in rows)
+
+
 @contextmanager
 def contents(connection: Connection, schemas: tuple[str, ...]) -> Iterator[Contents]:
     """Within the block, ``connection`` reads all ``schemas`` as they were at one moment.

@@ -12,6 +12,11 @@ from pydantic.alias_generators import to_camel
 FILE_NAME = "manifest.json"
 
 
+def archive_key(key_prefix: str, schema: str) -> str:
+    """Where a schema's archive is; every run replaces it."""
+    return f"{key_prefix}{schema}.tgz"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 

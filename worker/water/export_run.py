@@ -29,6 +29,7 @@ from worker.water.export_manifest import (
     ExportedSchema,
     ExportedTable,
     ExportManifest,
+    archive_key,
 )
 from worker.water.export_read import TableFile
 
@@ -136,7 +137,7 @@ class _SchemaExports:
 
     def attempt(self, schema: str) -> ExportedSchema:
         """The schema's entry in the manifest: its archive, or why there is none."""
-        key = f"{self._plan.key_prefix}{schema}.tgz"
+        key = archive_key(self._plan.key_prefix, schema)
         entry = ExportedSchema(
             schema_name=schema, key=key, snapshot_at=self._found.snapshot.taken_at
         )
