@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from worker.demo import scheduled
+from worker.demo import annual_review_sample, scheduled
 from worker.demo.outcome import Outcome, expectations
 from worker.demo.postgis import DatabaseServer
 from worker.demo.run import BROKEN, QUOTE, SHAPEFILE
@@ -52,6 +52,8 @@ def test_the_demo_shows_results_mails_and_dead_letter_and_removes_its_database(
         "job.succeeded",
         "shapefile_incomplete",
         "created before 2026-04-15",
+        "M6.2 weeklyUnpublish: Ben, Dee",
+        "off the list: Ben",
     ):
         assert shown in finished.stdout
     assert "✗" not in finished.stdout
@@ -68,5 +70,6 @@ def test_no_promise_holds_if_nothing_happened(nothing_happened: Outcome) -> None
     promises = (
         *expectations(nothing_happened, SHAPEFILE, QUOTE, BROKEN),
         *scheduled.expectations(scheduled.Shown(decisions={}, manifest=None)),
+        *annual_review_sample.expectations(()),
     )
     assert not any(one.holds for one in promises)

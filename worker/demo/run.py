@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from worker import logs
-from worker.demo import reports, samples, scheduled
+from worker.demo import annual_review_sample, reports, samples, scheduled
 from worker.demo.aws import message_count
 from worker.demo.outcome import Outcome, Sent, collect, expectations
 from worker.demo.postgis import PostgisMissing
@@ -64,13 +64,14 @@ def main(worker_command: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="nrf-demo-") as home:
-            outcome, shown = _run(Path(home), printout, worker_command or _THIS_WORKER)
+            outcome, shown, year = _run(Path(home), printout, worker_command or _THIS_WORKER)
     except (HelperFailed, PostgisMissing, psycopg.Error, WorkerError) as error:
         printout.failed(f"The demo could not run: {error}")
         return EX_UNAVAILABLE
     expected = (
         *expectations(outcome, SHAPEFILE, QUOTE, BROKEN),
         *scheduled.expectations(shown),
+        *annual_review_sample.expectations(year),
     )
     printout.verdict(expected, time.monotonic() - started)
     return EX_OK if all(one.holds for one in expected) else EX_SOFTWARE
@@ -78,7 +79,7 @@ def main(worker_command: Sequence[str] | None = None) -> int:
 
 def _run(
     home: Path, printout: Printout, worker_command: Sequence[str]
-) -> tuple[Outcome, scheduled.Shown]:
+) -> tuple[Outcome, scheduled.Shown, tuple[annual_review_sample.Day, ...]]:
     with ExitStack() as running:
         with printout.step("Started PostGIS"):
             url = running.enter_context(demo_database(os.environ.get("DATABASE_URL")))
@@ -106,6 +107,9 @@ def _run(
         shown = scheduled.collect(stack, reasons)
         with printout.step("Assessed the same boundary without a queue, nutrients and newts"):
             files = _files(stack, outcome)
+        with printout.step("Lived through a year of an annual review"):
+            runner.upgrade_domain("lists", url)
+            year = annual_review_sample.live_through(url)
     _show(outcome, printout)
     printout.section(
         "Scheduled jobs: what became a workflow row, and why", *scheduled.workflow_tables(shown)
@@ -113,8 +117,12 @@ def _run(
     printout.section(
         "The export: what readers find in the bucket", *scheduled.archive_tables(shown)
     )
+    printout.section(
+        "Annual review: a year in one table, each day with the jobs' own code",
+        annual_review_sample.year_table(year),
+    )
     printout.files(files)
-    return outcome, shown
+    return outcome, shown, year
 
 
 def _files(stack: Stack, outcome: Outcome) -> tuple[Path, ...]:
