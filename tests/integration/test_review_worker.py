@@ -200,6 +200,12 @@ CASES: dict[str, tuple[Step, ...]] = {
         run("06-01", M4=POST, M5="p1 p3 p4"),
         items(p2=ON_THE_LIST),
     ),
+    "an entry that was corrected before a late start is left alone": (
+        edits("p1", "06-02"),
+        run("06-03", M4=POST, M5="p2 p3 p4"),
+        items(p1=ON_THE_LIST, p2=IN_REVIEW),
+        run("07-13", M9="p2 p3 p4", M10=POST),
+    ),
     "e-mails about the end are given up after a week": (
         STARTED,
         notify(refuses=f"{ALL} {POST}"),
