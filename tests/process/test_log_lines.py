@@ -47,8 +47,6 @@ def test_operators_find_a_request_its_failure_and_what_it_was_computed_with(
         environment.backend.misbehave_always(failing(503))
         environment.send(quote(), correlation_id="trace-pending")
         worker.wait_for("delivery.postponed", correlation_id="trace-pending")
-        answered_health = worker.wait_for("worker.started")["health_port"]
-    assert answered_health
     log = worker.lines
 
     one_request = saved_query("one-request").replace("CORRELATION-ID", "trace-bad")
@@ -77,6 +75,7 @@ def test_operators_find_a_request_its_failure_and_what_it_was_computed_with(
     assert versions["jobs"] == 2
     assert versions["catchments"] == versions["coefficients"] == 1
 
+    assert worker.events("message.stranded") == [], "a failed job belongs into the DLQ"
     made = {(one.name, *sorted(one.dimensions.values())): one.value for one in figures(log)}
     assert made["Jobs", "impact-assessment", "succeeded"] == 1
     assert made["Jobs", "failed", "impact-assessment"] == 1
