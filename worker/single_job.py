@@ -59,7 +59,9 @@ def run_job(job_type: str, payload: JsonObject, *, correlation_id: str | None = 
 
     def single(settings: Settings) -> int:
         only = settings.worker.model_copy(update={"worker_job_types": (job_type,)})
-        settings = replace(settings, worker=only)
+        # ECS protects tasks of a service; one that is started for a job ends when it likes.
+        unprotected = settings.ecs.model_copy(update={"ecs_agent_uri": ""})
+        settings = replace(settings, worker=only, ecs=unprotected)
         refuse(settings.problems_for_run(with_queue=False))
         stop = stop_signal(settings)
         queue = SingleMessageQueue(message_id, body, correlation_id, wait=stop.wait)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.ecs_agent import CONTAINER, REFUSAL, TASK_ID, FakeEcsAgent
 from tests.process.conftest import Environment
+from tests.process.test_single_job import finished, job_run, payload
 from tests.process.test_worker import computing_blocked, put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
 
@@ -84,6 +85,18 @@ def test_a_bad_agent_is_told_once_and_jobs_run_all_the_same(
     assert worker.events("task.unnamed")
     assert len(environment.backend.quotes) == 3
     assert len(agent.puts) == 1, "asked once, not at each message"
+
+
+def test_a_task_that_was_started_for_one_job_asks_for_no_protection(
+    environment: Environment, agent: FakeEcsAgent
+) -> None:
+    put_site(environment)
+    process = job_run(environment, payload(), **agent.variables)
+    code, _ = finished(process)
+
+    assert code == 0
+    assert agent.asked == []
+    assert environment.value("SELECT worker_id FROM jobs.assignment") == f"{TASK_ID}/{CONTAINER}"
 
 
 def test_a_silent_agent_does_not_use_up_the_time_to_stop(
