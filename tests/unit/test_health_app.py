@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -11,8 +13,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.fakes.clock import Clock
+from tests.fakes.embedded_metrics import figures
+from worker import logs, metrics
 from worker.health_process import START_LIMIT_S, Watch, create_app, follow
 from worker.progress import Phase, Progress
+from worker.settings import RuntimeSettings
 
 
 @pytest.fixture
@@ -83,3 +88,26 @@ def test_reports_are_read_to_the_end_of_the_feed_but_not_a_broken_one(
         worker.close()
         follow(child, watch)
     assert watch.verdict().progress == Progress(Phase.WORKING, 5, job="job-0001")
+
+
+def test_only_a_bad_answer_is_worth_a_line_and_a_figure(
+    client: FlaskClient,
+    clock: Clock,
+    watch: Watch,
+    own_logging: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    target = metrics.Target("Namespace", "the-service")
+    logs.configure(RuntimeSettings(log_format="json"), observers=metrics.observers(target))
+    watch.report(Progress(Phase.WORKING, 960.0, job="job-1", job_type="impact-assessment"))
+    client.get("/health")
+    client.get("/version")
+    assert written.getvalue() == "", "requests are not logged"
+
+    clock.now += 961
+    client.get("/health")
+    figure, line = (json.loads(one) for one in written.getvalue().splitlines())
+    assert [(one.name, one.value) for one in figures([figure])] == [("HealthFailures", 1)]
+    assert (line["message"], line["phase"], line["job_id"]) == ("health.failed", "working", "job-1")
