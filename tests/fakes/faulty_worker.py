@@ -117,7 +117,7 @@ def loop_wedges(_: str) -> None:
     """The loop never comes back from settling its first message."""
     from worker.consumer import Consumer
 
-    Consumer._settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign, method-assign]
+    Consumer._settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign]
 
 
 def impatient_with_the_queue(seconds: str) -> None:
