@@ -43,7 +43,9 @@ ENV PATH="/opt/worker/bin:${PATH}" \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SERVICE_VERSION="${VERSION}"
-# Nothing is written but temporary files: /tmp may be a volume of a read-only container.
+# Nothing is written but temporary files: /tmp may be a volume of a read-only container. Declared
+# here, since Fargate gives a volume the owner and mode that its folder has in the image.
+VOLUME ["/tmp"]
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8085

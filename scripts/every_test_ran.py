@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from xml.etree import ElementTree
 
-FOLDERS = ("unit", "integration", "process", "hostile", "acceptance")
+FOLDERS = ("unit", "integration", "process", "hostile", "infra", "acceptance")
 
 
 def main(report: str) -> int:

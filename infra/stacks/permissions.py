@@ -16,23 +16,23 @@ from infra.stage import Stage
 
 
 class Roles(Construct):
-    """``worker`` is the daemon's role; ``operator`` is for commands that are run as a task."""
+    """``worker`` is the daemon's role; ``operator`` is for commands about dead letters."""
 
     def __init__(
         self, scope: Stack, stage: Stage, data: Data, database: Database, cluster: ecs.ICluster
     ) -> None:
         super().__init__(scope, "Roles")
-        reads = [*_reading(self, stage, data), *_connecting(database)]
         self.worker = self._role(scope, "Worker", "What the worker itself does")
         for statement in (
             *_polling(data),
-            *reads,
+            *_reading(self, stage, data),
             *_writing(data),
+            *_connecting(database),
             _protecting(scope, cluster),
         ):
             self.worker.add_to_policy(statement)
-        self.operator = self._role(scope, "Operator", "Commands such as dlq redrive, run as a task")
-        for statement in (*_redriving(data), *reads):
+        self.operator = self._role(scope, "Operator", "worker dlq list, redrive and drop")
+        for statement in (*_redriving(data), *_connecting(database)):
             self.operator.add_to_policy(statement)
 
     def _role(self, scope: Stack, name: str, description: str) -> iam.Role:
