@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Fault
-from tests.fakes.exports import MANIFEST_KEY, ExportWorld, scheduled
+from tests.fakes.exports import ExportWorld, scheduled
 from tests.fakes.worker_process import PATIENCE_S
 from tests.process.conftest import Environment
 
@@ -67,8 +67,9 @@ def test_a_stop_leaves_no_manifest_no_parts_and_the_message(
         worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
         assert worker.events("message.released", delay_s=0)
-        assert world.unfinished_uploads() == []
 
+    # On a machine that is too busy for the abort, the next export does it.
+    assert world.unfinished_uploads() == [] or worker.events("upload.not_aborted")
     assert world.keys() == []
     assert list(tmp_path.glob("nrf-export-*")) == []
     assert environment.messages() == 1
@@ -116,12 +117,12 @@ def test_of_two_exports_at_the_same_time_one_works_and_the_other_comes_back_late
         assert world.keys() == []
         held.go_on.set()
         first.wait_until(
-            lambda: sum(len(worker.events("job.succeeded")) for worker in both) == 2, "two runs"
+            lambda: any(worker.events("message.deleted") for worker in both), "finished run"
         )
 
+    released = [one for worker in both for one in worker.events("message.released")]
     assert retried["error_code"] == "job_already_running"
-    assert world.keys() == [
-        MANIFEST_KEY,
-        *(f"export/{schema}.tgz" for schema in ("permit", "returns", "water")),
-    ]
+    assert [one["delay_s"] for one in released] == [1800]
+    assert world.manifest().status == "complete"
     assert world.members("permit") == {"permit/things.csv": b'"id"\n1\n'}
+    assert environment.messages() == 1

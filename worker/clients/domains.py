@@ -58,17 +58,20 @@ class DomainDatabase:
                 connection.rollback()
 
     @contextmanager
-    def single_flight(self, name: str, *, wait_s: float = 0.0) -> Iterator[Callable[[], None]]:
+    def single_flight(
+        self, name: str, *, wait_s: float = 0.0, retry_after_s: float | None = None
+    ) -> Iterator[Callable[[], None]]:
         """Nobody else is in a block of this name while ours runs.
 
         The lock is held by a connection of its own, so that the work may use any transactions;
         the server frees it when that connection ends. The block is given a function that raises
         if it has ended, for work that writes to another place than this database. Raises
-        TransientError ``job_already_running`` if the lock is not free within ``wait_s`` seconds.
+        TransientError ``job_already_running`` if the lock is not free within ``wait_s`` seconds;
+        ``retry_after_s`` says when it is worth another try.
         """
         with self.connection() as holder:
             holder.autocommit = True
-            _lock(holder, name, wait_s)
+            _lock(holder, name, wait_s, retry_after_s)
 
             def still_held() -> None:
                 with self._translated():
@@ -120,12 +123,15 @@ def database_of(
     return DomainDatabase(domain, lambda: make_conninfo(static, password=token()))
 
 
-def _lock(connection: Connection, name: str, wait_s: float) -> None:
+def _lock(connection: Connection, name: str, wait_s: float, retry_after_s: float | None) -> None:
     milliseconds = str(max(1, round(wait_s * 1000)))
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (milliseconds,))
     try:
         connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"nrf {name}",))
     except psycopg.errors.LockNotAvailable as error:
         raise TransientError(
-            "job_already_running", "Another run of this job has not ended.", detail=name
+            "job_already_running",
+            "Another run of this job has not ended.",
+            detail=name,
+            retry_after_s=retry_after_s,
         ) from error

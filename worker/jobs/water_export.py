@@ -25,6 +25,8 @@ from worker.water.export_lines import LineStyle
 from worker.water.export_manifest import FILE_NAME, ExportManifest, archive_key
 from worker.water.export_run import ExportPlan, Hold, export
 
+# An export takes minutes to hours, and its second copy has three receives.
+_RETRY_AFTER_S = 1800.0
 # Names of tables in a reason of the preview.
 _NAMED = 3
 
@@ -110,7 +112,7 @@ def perform(tools: Tools, request: WaterExportRequest, context: JobContext) -> W
     plan = _plan(tools.settings, request)
     interruption = context.interruption
     with (
-        tools.database.single_flight(WATER_EXPORT) as still_alone,
+        tools.database.single_flight(WATER_EXPORT, retry_after_s=_RETRY_AFTER_S) as still_alone,
         tools.database.connection() as connection,
         interruption.abortable(connection.cancel),
     ):
