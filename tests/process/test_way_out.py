@@ -47,6 +47,7 @@ def production(
     address = urlsplit(environment.database_url)
     return {
         "ENVIRONMENT": "prod",
+        "TRACING_HEADER": "x-request-of-another-platform",
         "AWS_ENDPOINT_URL": "https://localstack.test",
         "BACKEND_BASE_URL": "https://backend.test",
         "GOVUK_NOTIFY_BASE_URL": "https://notify.test",
@@ -74,6 +75,7 @@ def test_a_job_is_done_with_every_client_behind_the_proxy_and_a_private_authorit
 
     (posted,) = environment.backend.received
     assert posted.path == "/jobs/job-1/result"
+    assert posted.headers["x-request-of-another-platform"] == "trace-prod"
     assert len(environment.notify.sent) == 1
     assert {target for target, _ in network.asked} == {
         "backend.test:443",
