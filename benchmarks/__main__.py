@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import capacity, daemon, newts, nutrient, reference
+from benchmarks import capacity, daemon, export, newts, nutrient, reference
 from worker import logs
 from worker.settings import RuntimeSettings
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("all", "nutrient", "newts", "daemon", "reference", "capacity"),
+        choices=("all", "nutrient", "newts", "daemon", "reference", "capacity", "export"),
         default="all",
     )
     parser.add_argument("--runs", type=int, default=7, help="timed rounds after a warm-up")
@@ -25,6 +25,7 @@ def main() -> int:
         "--cells", type=int, default=1_000_000, help="nutrient, reference: cells of the large layer"
     )
     parser.add_argument("--jobs", type=int, default=200, help="capacity: messages a run")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="export: rows of the table")
     parser.add_argument(
         "--keep", type=Path, help="nutrient: directory of a loaded database to use again"
     )
@@ -44,6 +45,8 @@ def main() -> int:
         met &= reference.run(cells=given.cells, seed=given.seed)
     if given.benchmark in ("all", "capacity"):
         met &= capacity.run(cells=given.cells, jobs=given.jobs)
+    if given.benchmark in ("all", "export"):
+        met &= export.run(rows=given.rows)
     return 0 if met else 1
 
 
