@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from worker.errors import TransientError
+from worker.logs import correlated, correlation_id
 from worker.queue.keeper import Hold, Keeper
 
 INTERVAL_S = 0.05
@@ -127,3 +128,21 @@ def test_an_unexpected_error_kills_the_thread_and_is_seen() -> None:
         while one.alive and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not one.alive
+
+
+def test_a_renewal_logs_under_the_id_of_the_message_that_it_keeps() -> None:
+    seen: list[str | None] = []
+    done = threading.Event()
+
+    def renew() -> bool:
+        seen.append(correlation_id())
+        if len(seen) == 3:
+            done.set()
+        return True
+
+    with keeper() as one:
+        with correlated("trace-1"):
+            hold(one, renew)
+        with correlated("trace-2"):
+            assert done.wait(20)
+    assert set(seen) == {"trace-1"}

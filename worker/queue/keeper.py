@@ -6,6 +6,7 @@ all succeeded for ``give_up_after_s`` is lost: its holder is told once and stops
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,10 @@ Renewal = Callable[[], bool]
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """Something kept alive. ``renewals`` run in order; False means it is gone for good."""
+    """Something kept alive. ``renewals`` run in order; False means it is gone for good.
+
+    They run in the context of whoever asked for it, so that their lines carry its correlation id.
+    """
 
     name: str
     renewals: tuple[Renewal, ...]
@@ -29,6 +33,7 @@ class Hold:
     on_lost: Callable[[], None]
     last_success: float = field(default_factory=time.monotonic)
     due: float = 0.0
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
 class Keeper:
@@ -86,7 +91,7 @@ class Keeper:
         try:
             while self._wait_for_due():
                 for held in self._due():
-                    self._renew(held)
+                    held.context.run(self._renew, held)
         except BaseException:  # noqa: BLE001 - the main thread sees ``alive`` turn False and stops
             _log.critical("thread.died", thread="keeper", exc_info=True)
 
