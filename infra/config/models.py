@@ -106,10 +106,13 @@ class Service(Section):
 
 
 class Scaling(Section):
-    """How many tasks: so many that each has about ``backlog_per_task`` waiting messages."""
+    """How many tasks: so many that each has about ``backlog_per_task`` waiting messages.
 
-    min_tasks: int = Field(ge=1)
-    max_tasks: int = Field(ge=1)
+    None at all, to drain the service, is min_tasks and max_tasks 0.
+    """
+
+    min_tasks: int = Field(ge=0)
+    max_tasks: int = Field(ge=0)
     backlog_per_task: int = Field(ge=1)
     scale_out_cooldown_seconds: int = Field(ge=0)
     scale_in_cooldown_seconds: int = Field(ge=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
@@ -53,3 +53,20 @@ class Service(Construct):
         )
         scale_with_backlog(scope, stage, self.service, data.queues.jobs)
         self.schedules = Schedules(scope, stage, data.queues)
+        self._tell_how_to_run_a_command(scope, stage, network)
+
+    def _tell_how_to_run_a_command(self, scope: Stack, stage: Stage, network: Network) -> None:
+        """Outputs with what ``aws ecs run-task`` has to be told, see docs/deploy.md."""
+        subnets = network.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+        vpc = {
+            "subnets": subnets.subnet_ids,
+            "securityGroups": [network.worker.security_group_id],
+            "assignPublicIp": "DISABLED",
+        }
+        for name, value in {
+            "ClusterName": self.cluster.cluster_name,
+            "TaskFamily": stage.called("worker"),
+            "TaskNetwork": scope.to_json_string({"awsvpcConfiguration": vpc}),
+            "OperatorRole": self.roles.operator.role_arn,
+        }.items():
+            CfnOutput(scope, name, value=value)

@@ -71,10 +71,11 @@ class Resource:
 
 @dataclass(frozen=True)
 class Templates:
-    """All stacks of a stage; ``files`` by stack: data, network, service, monitoring."""
+    """All stacks of a stage, by name: data, network, service, monitoring."""
 
     files: Mapping[str, Path]
     resources: tuple[Resource, ...]
+    outputs: Mapping[str, Mapping[str, str]]
 
     def every(self, kind: str) -> list[Resource]:
         """Resources of a type, such as SQS::Queue."""
@@ -149,9 +150,17 @@ def read(files: Sequence[Path]) -> Templates:
     exports = {
         at(output, "Export", "Name"): _resolved(at(output, "Value"), stack, {})
         for stack, template in raw.items()
-        for output in _values(template.get("Outputs", {}))
+        for _, output in _entries(template.get("Outputs", {}))
+        if isinstance(output, dict) and "Export" in output
     }
-    return Templates(by_stack, tuple(_resources(raw, exports)))
+    outputs = {
+        stack: {
+            name: str(_resolved(at(output, "Value"), stack, exports))
+            for name, output in _entries(template.get("Outputs", {}))
+        }
+        for stack, template in raw.items()
+    }
+    return Templates(by_stack, tuple(_resources(raw, exports)), outputs)
 
 
 def _resources(
@@ -191,6 +200,6 @@ def _resolved(value: JsonValue, stack: str, exports: Mapping[JsonValue, JsonValu
             return value
 
 
-def _values(mapping: JsonValue) -> list[JsonValue]:
+def _entries(mapping: JsonValue) -> list[tuple[str, JsonValue]]:
     assert isinstance(mapping, dict)
-    return list(mapping.values())
+    return list(mapping.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -317,6 +318,20 @@ def test_who_sorts_dead_letters_may_not_take_live_messages(dev: Templates) -> No
     assert set(granted) == {"SortDeadLetters", "SendAgain", "ConnectToDatabase"}
     assert granted["SendAgain"]["Resource"] == jobs.arn
     assert granted["SendAgain"]["Action"] == ["sqs:SendMessage", "sqs:GetQueueAttributes"]
+
+
+def test_the_stack_says_how_to_run_a_command_in_the_cluster(dev: Templates) -> None:
+    outputs = dev.outputs["service"]
+    network = json.loads(outputs["TaskNetwork"])["awsvpcConfiguration"]
+
+    assert outputs["ClusterName"] == dev.only("ECS::Cluster").ref
+    assert outputs["TaskFamily"] == task(dev)["Family"]
+    assert network["assignPublicIp"] == "DISABLED"
+    assert network["subnets"] == [
+        one.ref for one in dev.every("EC2::Subnet") if "privateSubnet" in one.name
+    ]
+    (operator,) = [one for one in dev.every("IAM::Role") if one.name.startswith("RolesOperator")]
+    assert outputs["OperatorRole"] == operator.arn
 
 
 def _environment() -> list[str]:
