@@ -111,6 +111,19 @@ def taken_off(name: str, on: str) -> Step:
     return lambda scene: scene.world.take_off(scene.items[name], f"{day(on)}T15:00")
 
 
+def hidden(name: str) -> Step:
+    """Unpublished, whatever its status says."""
+    return lambda scene: scene.world.run(
+        'UPDATE "ListItem" SET "isPublished" = false WHERE id = %s', scene.items[name]
+    )
+
+
+def blocked(name: str) -> Step:
+    return lambda scene: scene.world.run(
+        'UPDATE "ListItem" SET "isBlocked" = true WHERE id = %s', scene.items[name]
+    )
+
+
 def notify(*, refuses: str = "", fails: str = "") -> Step:
     """From now on Notify refuses these addresses, and can't take e-mails to those."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tests.fakes.review_lists import LETTERS, ReviewWorld, day, notify_client
@@ -22,8 +23,10 @@ from tests.fakes.review_scene import (
     Scene,
     Step,
     audits,
+    blocked,
     confirms,
     edits,
+    hidden,
     items,
     notify,
     run,
@@ -34,6 +37,7 @@ from tests.fakes.review_scene import (
 from worker.demo.postgis import DatabaseServer
 from worker.lists.key_dates import KeyDates
 from worker.lists.plan import Plan
+from worker.sqlfiles import statement
 
 STARTED = run("06-01", M4=POST, M5=ALL)
 
@@ -179,6 +183,20 @@ CASES: dict[str, tuple[Step, ...]] = {
         run("07-13", M9="p1 p2 p4", M10=POST),
         items(p3=("UNPUBLISHED", False, True), p1=OVERDUE),
     ),
+    "what staff hide or block in a review is left alone": (
+        STARTED,
+        hidden("p1"),
+        blocked("p2"),
+        run("06-08", M6_1="p3 p4"),
+        run("07-13", M9="p3 p4", M10=POST),
+        items(p1=("OUT_WITH_PROVIDER", False, True), p2=IN_REVIEW, p3=OVERDUE),
+    ),
+    "what staff hide or block before the start does not start": (
+        hidden("p1"),
+        blocked("p2"),
+        run("06-01", M4=POST, M5="p3 p4"),
+        items(p1=("PUBLISHED", False, False), p2=ON_THE_LIST),
+    ),
     "an edit that the web service has only noted counts as an answer": (
         STARTED,
         edits("p1", "06-04"),
@@ -205,6 +223,11 @@ CASES: dict[str, tuple[Step, ...]] = {
         run("06-03", M4=POST, M5="p2 p3 p4"),
         items(p1=ON_THE_LIST, p2=IN_REVIEW),
         run("07-13", M9="p2 p3 p4", M10=POST),
+    ),
+    "a review that no run has started takes nobody off the list": (
+        run("07-13"),
+        items(p1=ON_THE_LIST, p4=ON_THE_LIST),
+        audits("endAnnualReview"),
     ),
     "e-mails about the end are given up after a week": (
         STARTED,
@@ -444,3 +467,23 @@ def test_only_the_lists_of_the_message_are_handled(scene: Scene, domains_url: st
     other.batch(day("05-04"))
     scene.world.worker(day("05-04"), only=[b])
     assert scene.new_mails() == {"M1": ["post7"]}
+
+
+def test_tables_of_another_service_need_only_the_outbox_beside_them(scene: Scene) -> None:
+    """Their schema is the service's own; its owner runs one file for the worker."""
+    world = scene.world
+    for kind, names in (
+        ("TABLE", ("Country", "List", "ListItem", "User", "_ListToUser", "Event", "Audit")),
+        ("VIEW", ("FirstPublishedOnList",)),
+        ("TYPE", ("Status", "ListItemEvent", "AuditEvent")),
+        ("TYPE", ("AnnualReviewPostEmailType", "AnnualReviewProviderEmailType")),
+    ):
+        with world.connection() as connection:
+            for name in names:
+                move = sql.SQL("ALTER {} lists.{} SET SCHEMA public")
+                connection.execute(move.format(sql.SQL(kind), sql.Identifier(name)))
+    world.run("DROP SCHEMA lists CASCADE")
+    with world.connection() as connection:
+        connection.execute(statement("worker.lists", "create_outbox"))
+
+    scene.play(STARTED, run("07-13", M9=ALL, M10=POST), items(p1=OVERDUE))
