@@ -382,7 +382,7 @@ def test_what_a_killed_run_has_left_is_removed_and_not_mixed_in(
     left = scratch / "nrf-export-killed"
     (left / "files").mkdir(parents=True)
     (left / "in-use").touch()
-    (left / "files" / "table.csv.gz").write_bytes(b"leftover")
+    (left / "files" / "table.csv.deflate").write_bytes(b"leftover")
 
     world.export()
 

@@ -1,20 +1,19 @@
 """A gzipped tar that is written front to back, with no more than one table on the disk.
 
 A tar header states the size of what follows, which is known only when a table has been read. So
-each table is compressed into a file of ours first, then its header and that file are sent on: a
-gzip stream may consist of several members, one after the other (RFC 1952, 2.2).
+each table is compressed into a file of ours first; then its header and that file are sent on.
 """
 
 from __future__ import annotations
 
-import gzip
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
-# That of the gzip command.
-_LEVEL = 6
+from worker.water.export_gzip import GzipStream, deflate
+
 _COPY_BYTES = 1024 * 1024
 _MODE = 0o644
 
@@ -29,32 +28,28 @@ class Archive:
     def __init__(
         self, sink: Callable[[bytes], None], directory: Path, *, modified: datetime
     ) -> None:
-        self._sink = sink
-        self._spool = directory / "table.csv.gz"
         self._modified = int(modified.timestamp())
-        self._padding = b""
+        self._stream = GzipStream(sink, modified=self._modified)
+        self._spool = directory / "table.csv.deflate"
 
     def add(self, name: str, pieces: Iterable[bytes]) -> int:
         """Append the member ``name``; returns its size in bytes before compression."""
         # A file that is here already would be somebody else's.
         with self._spool.open("x+b") as spool:
             try:
-                size = 0
-                with gzip.GzipFile("", "wb", _LEVEL, spool, self._modified) as member:
-                    for piece in pieces:
-                        size += member.write(piece)
-                self._send(self._padding + self._header(name, size))
+                table = deflate(pieces, spool.write)
                 spool.seek(0)
-                while compressed := spool.read(_COPY_BYTES):
-                    self._sink(compressed)
+                self._stream.write(self._header(name, table.size))
+                self._stream.append(table, _pieces_of(spool))
             finally:
                 self._spool.unlink()
-        self._padding = bytes(-size % tarfile.BLOCKSIZE)
-        return size
+        self._stream.write(bytes(-table.size % tarfile.BLOCKSIZE))
+        return table.size
 
     def close(self) -> None:
-        """Send what ends a tar: two empty blocks."""
-        self._send(self._padding + bytes(2 * tarfile.BLOCKSIZE))
+        """Send what ends a tar, two empty blocks, and the end of the stream."""
+        self._stream.write(bytes(2 * tarfile.BLOCKSIZE))
+        self._stream.close()
 
     def _header(self, name: str, size: int) -> bytes:
         header = tarfile.TarInfo(name)
@@ -63,5 +58,7 @@ class Archive:
         header.mode = _MODE
         return header.tobuf(tarfile.PAX_FORMAT)
 
-    def _send(self, blocks: bytes) -> None:
-        self._sink(gzip.compress(blocks, _LEVEL, mtime=self._modified))
+
+def _pieces_of(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_COPY_BYTES):
+        yield piece
