@@ -33,7 +33,7 @@ def test_a_season_of_reviews_keeps_every_promise(domains_url: str, seed: int) ->
         season.fill(_LISTS)
         season.live()
 
-        assert len(notify.taken) > 20
+        assert notify.taken
         nothing_was_sent_outside_its_window(season)
         nobody_got_an_email_twice(season)
         every_review_ended_once(season)

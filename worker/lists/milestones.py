@@ -42,6 +42,11 @@ class Milestone(StrEnum):
         return self in _TO_POST
 
     @property
+    def audience(self) -> str:
+        """Who gets it, in one word."""
+        return "post" if self.to_post else "provider"
+
+    @property
     def email_type(self) -> str:
         """The name under which events and audits record it."""
         return _EMAIL_TYPES[self]
@@ -55,6 +60,15 @@ WEEKLY = (
     Milestone.WEEK_5,
 )
 BEFORE_START = (Milestone.POST_ONE_MONTH, Milestone.POST_ONE_WEEK, Milestone.POST_ONE_DAY)
+ABOUT_UNPUBLISHING = frozenset(
+    {
+        *WEEKLY,
+        Milestone.PROVIDER_ONE_DAY,
+        Milestone.POST_UNPUBLISH_ONE_DAY,
+        Milestone.PROVIDER_UNPUBLISHED,
+        Milestone.POST_UNPUBLISHED,
+    }
+)
 _TO_POST = frozenset(
     {
         *BEFORE_START,

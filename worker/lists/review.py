@@ -82,6 +82,16 @@ class ReviewRun:
         self._report.forgotten = outbox.forget(
             self._connection, self._today - timedelta(days=keep_days)
         )
+        mails = self._report.mails
+        _log.info(
+            "review.run_ended",
+            lists=done.handled,
+            lists_failed=len(done.failed),
+            lists_skipped=len(done.skipped),
+            emails=mails.sent.total(),
+            emails_rejected=mails.rejected,
+            emails_unsent=mails.unsent,
+        )
         self._raise_for_leftovers(done)
         return self._report
 

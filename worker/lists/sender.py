@@ -18,7 +18,7 @@ from worker.clients.db import Connection
 from worker.clients.receipt import DeliveryReceipt
 from worker.errors import ConfigurationFault, DeliveryRejected, TransientError, WorkerError
 from worker.lists import outbox
-from worker.lists.milestones import Milestone
+from worker.lists.milestones import ABOUT_UNPUBLISHING, Milestone
 from worker.lists.outbox import OpenMail
 from worker.logs import logger
 
@@ -110,7 +110,9 @@ class Sender:
             given_up = outbox.give_up_others(connection, list_id)
         self.tally.unsent += len(unsent - given_up)
         for milestone, outcomes in tried.items():
-            if milestone.to_post and not {_Outcome.SENT, _Outcome.SUPPRESSED} & set(outcomes):
+            # One provider's address may be wrong; all of them at once are not.
+            tells = milestone.to_post or len(outcomes) > 1
+            if tells and not {_Outcome.SENT, _Outcome.SUPPRESSED} & set(outcomes):
                 self._all_failed(list_id, milestone, len(outcomes))
 
     def _let_settle(self, list_id: int, seconds: float) -> None:
@@ -197,14 +199,15 @@ class Sender:
         _log.error("review.sending_stopped", error_code=error.code, error_detail=error.detail)
 
     def _all_failed(self, list_id: int, milestone: Milestone, recipients: int) -> None:
+        phase = "unpublish" if milestone in ABOUT_UNPUBLISHING else "annual review start"
         _log.error(
             "review.milestone_failed",
             list_id=list_id,
             milestone=milestone.value,
             email_type=milestone.email_type,
             recipients=recipients,
-            text="Unable to send annual review email to post contacts for list"
-            f" {list_id} {milestone.email_type} before annual review start",
+            text=f"Unable to send annual review email to {milestone.audience} contacts for list"
+            f" {list_id} {milestone.email_type} before {phase}",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from worker.logs import logger, redact
 
 _log = logger(__name__)
 
+_PROGRESS_EVERY = 20
 # Not one list's affair: the tables are not there, or not for us.
 EVERY_LIST = (
     psycopg.errors.UndefinedTable,
@@ -55,7 +56,7 @@ class Walk:
 
 def walk(
     connection: Connection,
-    ids: Iterable[int],
+    ids: Sequence[int],
     handle: Callable[[int], None],
     checkpoint: Callable[[], None],
 ) -> Walk:
@@ -67,8 +68,10 @@ def walk(
     """
     done = Walk()
     busy: list[int] = []
-    for list_id in ids:
+    for number, list_id in enumerate(ids, start=1):
         checkpoint()
+        if number % _PROGRESS_EVERY == 0:
+            _log.info("review.progress", lists_done=number - 1, lists=len(ids))
         if store.try_lock(connection, list_id):
             _one(connection, list_id, handle, done)
         else:
