@@ -81,8 +81,8 @@ def export(
 ) -> ExportManifest:
     """Export the plan's schemas as they are at one moment; returns the manifest, which is in S3.
 
-    Raises ExportIncomplete after the manifest says so; before anything is read, what
-    ``OutputStore.prepare`` raises; DependencyDown if the connection is lost, and then there is no
+    Raises ExportIncomplete when the manifest says so; before anything is read, what
+    ``OutputStore.prepare`` raises; psycopg's error if the connection is lost, and then there is no
     new manifest.
     """
     started_at = clock()
