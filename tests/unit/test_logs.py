@@ -230,6 +230,8 @@ SECRETS = [
     ("MULTIPOLYGON (((455000 262000, 455100 262000, 455000 262000)))", "455000"),
     ("POLYGON Z ((455000 262000 1, 455100 262000 1))", "455100"),
     ("null value\nDETAIL:  Failing row contains (1, Mill Lane, {a\nb}).\nCONTEXT: x", "Mill"),
+    ('CONTEXT:  JSON data, line 1: {"development_name": "Mill Lane...', "Mill"),
+    ("CONTEXT:  unnamed portal with parameters: $1 = 'it''s Mill Lane', $2 = '7'", "Mill"),
     ("a field [type=int_parsing, input_value='Mill Lane', input_type=str]", "Mill"),
 ]
 

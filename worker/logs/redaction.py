@@ -22,6 +22,8 @@ _NUMBER = r"-?\d{1,12}(?:\.\d{0,30})?(?:[eE][+-]?\d{1,3})?"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # PostgreSQL quotes the row that it refuses, and pydantic the value: both may be a payload.
     (re.compile(r"(?s)(Failing row contains) \(.*?(?:\)\.(?=\n|\Z)|\Z)"), rf"\1 {MASKED}"),
+    (re.compile(r"(JSON data, line \d+: ).*"), rf"\1{MASKED}"),
+    (re.compile(r"(\$\d+ = )'(?:[^']|'')*'"), rf"\1{MASKED}"),
     (re.compile(r"(?s)\binput_value=.{0,400}?, input_type="), f"input_value={MASKED}, input_type="),
     # Up to the last @ of the word, since a password may hold one.
     (
