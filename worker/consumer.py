@@ -298,7 +298,13 @@ class Consumer:
         try:
             self._measure()
         except TransientError as error:
-            _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
+            # A database that is away is told by its own probe.
+            _log.warning(
+                "metrics.failed",
+                observed="ledger.measured",
+                error_code=error.code,
+                error_detail=error.detail,
+            )
 
     def _when_idle(self) -> None:
         if self._stop.requested or time.monotonic() < self._housekeeping_at:

@@ -52,3 +52,10 @@ def test_a_job_is_stranded_when_it_is_open_and_nobody_touches_it(database_url: s
     assert stock(bench).jobs_stranded == 0, "it waits for its backoff"
     age(bench, "job", "updated_at", LIMIT_S + 60)
     assert stock(bench).jobs_stranded == 1
+
+
+def test_a_database_that_is_slow_does_not_keep_the_loop(database_url: str) -> None:
+    with psycopg.connect(database_url) as blocking:
+        blocking.execute("LOCK TABLE jobs.delivery IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            take_stock(connector(database_url), stranded_after_s=LIMIT_S, limit_s=0.2)
