@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from tests.fault_proof.matrix import REPOSITORY, LinkedTest, Row, rows
 from tests.fault_proof.patches import Patch, patches
 from tests.fault_proof.proving import (
+    LOGS,
     Outcome,
     Run,
     chosen,
+    keep,
     prove,
     run_tests,
     scratch_copy,
@@ -77,7 +79,7 @@ def _prove(wanted: Sequence[Row], processes: int | None) -> int:
     proofs = results.count("detected")
     print(
         f"{len(wanted)} rows: {proofs} patches detected, {results.count('missed')} not detected,"
-        f" {results.count('excused')} with a reason"
+        f" {results.count('excused')} with a reason; what the tests said is in {LOGS}"
     )
     uncovered = sorted(set(by_row) - {patch.row for patch in relevant})
     if uncovered:
@@ -104,6 +106,7 @@ def _result(patch: Patch, by_row: dict[int, Row], run: Run) -> str:
     print(
         f"{patch.name:<40} {said:<13} {run.seconds:4.0f} s  {patch.content.takes_out}", flush=True
     )
+    keep(patch.name, run)
     if run.outcome is Outcome.FAILED:
         print(f"{'':<40} {run.noticed[0][0]}: {run.noticed[0][1]}", flush=True)
         return "detected"
@@ -113,7 +116,7 @@ def _result(patch: Patch, by_row: dict[int, Row], run: Run) -> str:
 
 def _tell(run: Run) -> None:
     if run.outcome is not Outcome.PASSED:
-        print(run.output, flush=True)
+        print("\n".join(run.output.splitlines()[-25:]), flush=True)
 
 
 if __name__ == "__main__":

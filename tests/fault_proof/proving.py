@@ -33,6 +33,7 @@ _PROOF = (
 )
 # A busy machine is no proof either.
 _NO_PROOF = "Failed: Timeout"
+LOGS = REPOSITORY / "build" / "fault-proof"
 _LIMIT_S = 3600
 _TEST_LIMIT_S = 600
 
@@ -47,7 +48,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """``noticed``: tests that failed, each with how; ``output``: the end of what pytest said."""
+    """``noticed``: tests that failed, each with how; ``output``: what pytest said."""
 
     outcome: Outcome
     noticed: tuple[tuple[str, str], ...]
@@ -142,6 +143,12 @@ def run_tests(tests: Iterable[LinkedTest], root: Path, *options: str, processes:
         return _read(report, process.stdout, seconds, process.returncode)
 
 
+def keep(name: str, run: Run) -> None:
+    """Write what pytest said to a file, for whoever wonders how a test has noticed."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    (LOGS / f"{name}.log").write_text(run.output, encoding="utf-8")
+
+
 def _environment(root: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     folders = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -152,9 +159,8 @@ def _environment(root: Path) -> dict[str, str]:
 
 
 def _read(report: Path, output: str, seconds: float, code: int) -> Run:
-    tail = "\n".join(output.splitlines()[-25:])
     if not report.exists():
-        return Run(Outcome.BROKEN, (), tail, seconds)
+        return Run(Outcome.BROKEN, (), output, seconds)
     cases = list(ET.parse(report).getroot().iter("testcase"))
     noticed = [
         (case.get("name", ""), _first_line(failure.get("message", "")))
@@ -168,10 +174,10 @@ def _read(report: Path, output: str, seconds: float, code: int) -> Run:
         if how.startswith(_PROOF) and not how.startswith(_NO_PROOF)
     ]
     if proofs:
-        return Run(Outcome.FAILED, tuple(proofs), tail, seconds)
+        return Run(Outcome.FAILED, tuple(proofs), output, seconds)
     if errors or noticed or code not in (0, 1) or not cases:
-        return Run(Outcome.BROKEN, tuple(noticed), tail, seconds)
-    return Run(Outcome.PASSED, (), tail, seconds)
+        return Run(Outcome.BROKEN, tuple(noticed), output, seconds)
+    return Run(Outcome.PASSED, (), output, seconds)
 
 
 def _first_line(message: str) -> str:
