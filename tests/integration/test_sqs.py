@@ -166,6 +166,12 @@ def test_redrive_policy_is_read_once(sqs: SqsQueue, client: SQSClient) -> None:
     assert sqs.redrive_policy() == before
 
 
+def test_one_failing_answer_does_not_hide_the_queue(sqs: SqsQueue, client: SQSClient) -> None:
+    fault = Fault(500, "InternalError", times=2).put_before(client, "GetQueueAttributes")
+    assert sqs.attributes().visible == 0
+    assert fault.calls == 3
+
+
 @pytest.mark.parametrize("failures", [1, 2])
 def test_a_delete_that_fails_is_tried_three_times(
     sqs: SqsQueue, client: SQSClient, queue: QueuePair, failures: int

@@ -195,9 +195,12 @@ class SqsQueue:
         return self._redrive
 
     def attributes(self) -> QueueAttributes:
-        """The queue as it is now; also the way to find out whether it is there at all."""
-        with translated():
-            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])
+        """The queue as it is now, and whether it is there at all; three tries."""
+        for attempt in tries():
+            with attempt, translated():
+                answer = self._client.get_queue_attributes(
+                    QueueUrl=self._url, AttributeNames=["All"]
+                )
         raw = answer["Attributes"]
         return QueueAttributes(
             arn=raw["QueueArn"],
