@@ -32,6 +32,9 @@ _SQS = (
     (Misbehaviour(delay_s=0.5), 0.005),
 )
 
+# Name, what makes it happen (and says whether it did), how often it happens among the others.
+_Event = tuple[str, Callable[[], bool], int]
+
 _OPEN_JOBS_THAT_LOST_AN_OWNER = """
 -- One row: how many attempts are under way of jobs that have lost an owner before.
 SELECT count(*)
@@ -69,7 +72,7 @@ class Chaos:
         self._pause_s = pause_s
         self._due_at = every
         self.happened: Counter[str] = Counter()
-        self._events: tuple[tuple[str, Callable[[], bool], int], ...] = (
+        self._events: tuple[_Event, ...] = (
             ("worker killed", self._kill, 6),
             ("worker told to stop", self._stop, 3),
             ("worker paused", self._pause, 2),
@@ -78,6 +81,8 @@ class Chaos:
             ("delivered twice", self._twice, 5),
             ("deleted in vain", self._undelete, 4),
         )
+        # A small soak meets every event once.
+        self._next = self._shuffled(each=1)
         double.chaos = self._fault_of_sqs
 
     def end(self) -> None:
@@ -88,11 +93,20 @@ class Chaos:
         """Let the next thing happen if it is due when so many messages are done."""
         if done < self._due_at:
             return
-        self._due_at += self._every
-        weights = [weight for _, _, weight in self._events]
-        ((name, happen, _),) = self._chance.choices(self._events, weights)
+        name, happen, _ = self._next[-1]
+        # What would cost a job its second owner is tried again at the next look.
         if happen():
             self.happened[name] += 1
+            self._due_at += self._every
+            self._next.pop()
+        if not self._next:
+            self._next = self._shuffled()
+
+    def _shuffled(self, *, each: int | None = None) -> list[_Event]:
+        """So many of each event, or as many as its weight says, in an order of chance."""
+        deck = [event for event in self._events for _ in range(each or event[2])]
+        self._chance.shuffle(deck)
+        return deck
 
     def _fault_of_sqs(self, operation: str) -> Misbehaviour | None:
         left = self._calls.random()
