@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from tests.fakes.exports import read_csv
 from worker.clients.db import Connection
@@ -187,6 +190,39 @@ def test_a_whole_row(connection: Connection) -> None:
         '"0f8fad5b-d9cb-469f-a165-70867728950e","7.2",150,"Trickle ""high"" loss, zone 3",'
         '2026-01-31T09:05:07.123Z,true,,,false,0,-1.5,"{""k"": ""v""}"'
     )
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text('ab:,"\\\\{[ \n£', max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text('k:,"\\\\ ', max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+).filter(lambda document: isinstance(document, list | dict))
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([([":", ",", ' "'], None)])
+@given(st.lists(st.tuples(DOCUMENTS, st.sampled_from([None, 0, 3])), min_size=1, max_size=30))
+def test_a_document_is_the_same_with_other_spaces(
+    connection: Connection, documents: list[tuple[object, int | None]]
+) -> None:
+    connection.execute("DROP SCHEMA IF EXISTS sample CASCADE; CREATE SCHEMA sample")
+    connection.execute("CREATE TABLE sample.documents (number int, document json)")
+    for number, (document, indent) in enumerate(documents):
+        written = json.dumps(document, indent=indent, separators=(",", " :"), ensure_ascii=False)
+        connection.execute("INSERT INTO sample.documents VALUES (%s, %s)", (number, written))
+    connection.commit()
+    with contents(connection, ("sample",)) as found:
+        (table,) = found.tables["sample"]
+        content = b"".join(TableFile(connection, table, LineStyle(), lambda _: None))
+    connection.autocommit = False
+    connection.read_only = None
+
+    assert [row[1] for row in read_csv(content)[1:]] == [
+        json.dumps(document, ensure_ascii=False) for document, _ in documents
+    ]
 
 
 def test_readers_get_every_text_back(connection: Connection) -> None:

@@ -48,11 +48,14 @@ _ARRAY = sql.SQL("to_jsonb({column})::text")
 # The output function, which a cast to text replaces for some types (bpchar, inet).
 _OUTPUT = sql.SQL("CASE WHEN {column} IS NOT NULL THEN concat({column}) END")
 
-# A document keeps its member order and its numbers; only white space between tokens changes.
+# A document keeps its member order and its numbers; only white space between tokens changes. First
+# all of it goes; then one space follows each colon, comma and string; then those after strings go.
+# Each pass takes every string whole, or what is inside would be found as well.
 _JSON_TEXT = sql.SQL(
-    r"""regexp_replace(regexp_replace({column}::json::text,"""
+    r"""regexp_replace(regexp_replace(regexp_replace({column}::json::text,"""
     r""" '("(?:[^"\\]|\\.)*")|\s+', '\1', 'g'),"""
-    r""" '((?:"(?:[^"\\]|\\.)*"|[^":,])*)([:,])', '\1\2 ', 'g')"""
+    r""" '("(?:[^"\\]|\\.)*")([:,]?)|([:,])', '\1\2\3 ', 'g'),"""
+    r""" '("(?:[^"\\]|\\.)*") ?', '\1', 'g')"""
 )
 _JSONB_TEXT = sql.SQL("{column}::jsonb::text")
 _DOCUMENT = sql.SQL(
