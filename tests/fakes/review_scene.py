@@ -118,6 +118,12 @@ def hidden(name: str) -> Step:
     )
 
 
+def shown(name: str) -> Step:
+    return lambda scene: scene.world.run(
+        'UPDATE "ListItem" SET "isPublished" = true WHERE id = %s', scene.items[name]
+    )
+
+
 def blocked(name: str) -> Step:
     return lambda scene: scene.world.run(
         'UPDATE "ListItem" SET "isBlocked" = true WHERE id = %s', scene.items[name]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -21,17 +22,24 @@ from tests.fakes.review_scene import (
     PROVIDERS,
     Scene,
     audits,
+    blocked,
+    confirms,
+    edits,
+    hidden,
     items,
     notify,
     run,
     run_fails,
     scene_of,
+    taken_off,
 )
 from worker.clients.domains import DomainDatabase
 from worker.clients.receipt import DeliveryReceipt
 from worker.demo.fake_service import LOST_REPLY, Misbehaviour, failing
 from worker.demo.notify import DAILY_LIMIT_REACHED, RATE_LIMITED
 from worker.errors import DependencyDown, Interrupted, PermanentError, TransientError
+from worker.lists import store
+from worker.lists.plan import Plan
 from worker.lists.sender import Mailer
 
 
@@ -267,6 +275,30 @@ def test_an_answer_that_is_being_written_is_waited_for(scene: Scene) -> None:
     ending.join(40)
     assert scene.new_mails() == {"M9": ["p2", "p3", "p4"], "M10": POST.split()}
     scene.play(items(p1=("CHECK_ANNUAL_REVIEW", True, True), p2=OVERDUE))
+
+
+def test_a_decision_that_has_become_wrong_changes_nothing(scene: Scene) -> None:
+    """The conditions stand in the statements too, whatever was decided from an earlier look."""
+    world, plan = scene.world, Plan.from_json(scene.world.plan(scene.list_id))
+    assert plan is not None
+    scene.play(hidden("p1"), blocked("p2"), taken_off("p3", "05-31"))
+    ids, at = tuple(scene.items.values()), datetime(2026, 6, 1, 11, tzinfo=UTC)
+
+    with world.connection() as connection:
+        started = store.start_review(connection, scene.list_id, plan, ids, at)
+        again = store.start_review(connection, scene.list_id, plan, ids, at)
+    assert (started, again) == ((scene.items["p4"],), ())
+
+    other = scene_of(world.url, scene.notify)
+    plan = Plan.from_json(world.plan(other.list_id))
+    assert plan is not None
+    ids = tuple(other.items.values())
+    with world.connection() as connection:
+        store.start_review(connection, other.list_id, plan, ids, at)
+    other.play(confirms("p1", "06-04"), edits("p2", "06-04"), hidden("p3"))
+    with world.connection() as connection:
+        overdue = store.end_review(connection, other.list_id, plan, ids, at)
+    assert overdue == (other.items["p4"],)
 
 
 def test_a_list_that_stays_locked_is_reported_and_the_others_are_handled(scene: Scene) -> None:

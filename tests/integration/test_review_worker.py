@@ -32,6 +32,7 @@ from tests.fakes.review_scene import (
     run,
     run_fails,
     scene_of,
+    shown,
     taken_off,
 )
 from worker.demo.postgis import DatabaseServer
@@ -196,6 +197,16 @@ CASES: dict[str, tuple[Step, ...]] = {
         blocked("p2"),
         run("06-01", M4=POST, M5="p3 p4"),
         items(p1=("PUBLISHED", False, False), p2=ON_THE_LIST),
+    ),
+    "an email that was given up is sent if it is due again in its time": (
+        STARTED,
+        notify(refuses="p1"),
+        run("06-08", M6_1="p2 p3 p4"),
+        notify(),
+        hidden("p1"),
+        run("06-09"),
+        shown("p1"),
+        run("06-10", M6_1="p1"),
     ),
     "an edit that the web service has only noted counts as an answer": (
         STARTED,
