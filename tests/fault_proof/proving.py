@@ -119,6 +119,13 @@ def prove(patch: Patch, tests: Iterable[LinkedTest], root: Path) -> Run:
             path.write_text(text, encoding="utf-8")
 
 
+def passes_unpatched(run: Run, tests: Iterable[LinkedTest], root: Path) -> bool:
+    """Whether the tests that have noticed the patch pass without it, on the same busy machine."""
+    named = {test.name: test for test in tests}
+    same = [LinkedTest(named[name.partition("[")[0]].path, name) for name, _ in run.noticed]
+    return run_tests(same, root).outcome is Outcome.PASSED
+
+
 def run_tests(tests: Iterable[LinkedTest], root: Path, *options: str, processes: int = 0) -> Run:
     """Run these tests below ``root``, in ``processes`` parallel processes or in pytest's own."""
     started = time.monotonic()
