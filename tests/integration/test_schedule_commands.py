@@ -125,6 +125,7 @@ def test_the_command_prints_a_day_in_a_row_and_writes_nothing(domains_url: str) 
         ["2026-06-15", "-", "nothing"],
         ["2026-06-16", "licence 28/39/28/1", "add to workflow", "an element ends 2026-08-04"],
         ["2026-06-17", "-", "nothing"],
+        ["in all: 1 to do, 0 left out"],
     ]
     with psycopg.connect(domains_url) as connection:
         assert WaterWorld(connection).workflows() == []

@@ -10,12 +10,14 @@ from typing import Protocol
 from worker.clients.db import Connection
 from worker.clients.domains import DomainDatabase
 
+NOTHING = "nothing"
+
 
 @dataclass(frozen=True, slots=True)
 class PreviewLine:
     """One thing that would happen, or that would not although somebody may expect it.
 
-    ``subject``: a licence, a list, a file; ``action``: what would be done to it, "nothing" if it
+    ``subject``: a licence, a list, a file; ``action``: what would be done to it, NOTHING if it
     is left out; ``reason``: the rule and the values that decide.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from worker.jobs.preview import PreviewDay
+from worker.jobs.preview import NOTHING, PreviewDay
 
 
 def preview_table(job: str, days: Sequence[PreviewDay]) -> Table:
@@ -20,13 +20,21 @@ def preview_table(job: str, days: Sequence[PreviewDay]) -> Table:
         box=None,
         title=f"{job} would do, as the data are now",
         title_justify="left",
+        caption=_in_all(days),
+        caption_justify="left",
     )
     for day in days:
         if not day.lines:
-            table.add_row(str(day.run_date), "-", "nothing", "")
+            table.add_row(str(day.run_date), "-", NOTHING, "")
         for number, line in enumerate(day.lines):
             table.add_row(
                 str(day.run_date) if number == 0 else "",
                 *map(escape, (line.subject, line.action, line.reason)),
             )
     return table
+
+
+def _in_all(days: Sequence[PreviewDay]) -> str:
+    lines = [line for day in days for line in day.lines]
+    left_out = sum(line.action == NOTHING for line in lines)
+    return f"in all: {len(lines) - left_out:,} to do, {left_out:,} left out"

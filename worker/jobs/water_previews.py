@@ -7,12 +7,12 @@ from datetime import date
 from uuid import UUID
 
 from worker.clients.db import Connection
-from worker.jobs.preview import PreviewDay, PreviewLine
+from worker.jobs.preview import NOTHING, PreviewDay, PreviewLine
 from worker.water import licence_updates, time_limited
 from worker.water.licence_updates import NewVersion
 from worker.water.time_limited import EndingLicence
 
-_ADD, _NOTHING = "add to workflow", "nothing"
+_ADD = "add to workflow"
 
 
 def preview_licence_updates(connection: Connection, days: tuple[date, ...]) -> Iterator[PreviewDay]:
@@ -70,7 +70,7 @@ def new_version_line(version: NewVersion) -> PreviewLine:
     return PreviewLine(
         f"licence {version.licence_ref or version.licence_id}"
         f" version {version.issue}.{version.increment}",
-        _ADD if version.is_due else _NOTHING,
+        _ADD if version.is_due else NOTHING,
         reason,
     )
 
@@ -85,5 +85,5 @@ def ending_licence_line(licence: EndingLicence) -> PreviewLine:
     else:
         reason = ends
     return PreviewLine(
-        f"licence {licence.licence_ref}", _ADD if licence.is_due else _NOTHING, reason
+        f"licence {licence.licence_ref}", _ADD if licence.is_due else NOTHING, reason
     )
