@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -223,6 +225,38 @@ def test_a_document_is_the_same_with_other_spaces(
     assert [row[1] for row in read_csv(content)[1:]] == [
         json.dumps(document, ensure_ascii=False) for document, _ in documents
     ]
+
+
+ROWS = st.tuples(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False, allow_infinity=False, width=32),
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**25), max_value=10**25),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ROWS, min_size=1, max_size=30))
+def test_numbers_and_texts_are_exact(
+    connection: Connection, rows: list[tuple[float, float, Decimal, str]]
+) -> None:
+    connection.execute("DROP SCHEMA IF EXISTS sample CASCADE; CREATE SCHEMA sample")
+    connection.execute("CREATE TABLE sample.exact (d float8, s float4, n numeric, t text)")
+    connection.cursor().executemany("INSERT INTO sample.exact VALUES (%s, %s, %s, %s)", rows)
+    connection.commit()
+    with contents(connection, ("sample",)) as found:
+        (table,) = found.tables["sample"]
+        content = b"".join(TableFile(connection, table, LineStyle(), lambda _: None))
+    connection.autocommit = False
+    connection.read_only = None
+
+    exported = read_csv(content)[1:]
+    for (double, single, number, text), row in zip(rows, exported, strict=True):
+        assert float(row[0]) == double
+        assert struct.pack("f", float(row[1])) == struct.pack("f", single + 0.0)
+        assert Decimal(row[2]) == number
+        assert "e" not in row[2].lower()
+        assert row[3] == text
 
 
 def test_readers_get_every_text_back(connection: Connection) -> None:
