@@ -56,7 +56,7 @@ def test_a_message_that_could_mean_more_lists_than_it_says_is_refused(
     changes: dict[str, object],
 ) -> None:
     with pytest.raises(MessageError) as raised:
-        validated(WorkerRequest, body(**changes))
+        validated(WorkerRequest, body() | changes)
     assert raised.value.code == "payload_invalid"
 
 
