@@ -39,12 +39,10 @@ faults: bootstrap ## Run the tests of docs/faults.md three times in a row; TIMES
 fault-proof: bootstrap ## Take each protection out of a copy and show that a test notices; ARGS="24 31" for single rows
 	@$(BIN)/python -m tests.fault_proof prove $(ARGS)
 
-# CDK's types take mypy a minute, so both runs go at once.
 check: bootstrap environments ## Format, lint, types and layers: what CI runs beside the tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --python-executable .venv-infra/bin/python --cache-dir .mypy_cache/infra infra & \
-		infra=$$!; $(BIN)/mypy && wait $$infra
+	@$(BIN)/mypy --config-file infra/mypy.ini & infra=$$!; $(BIN)/mypy && wait $$infra
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/hadolint Dockerfile
 
