@@ -159,9 +159,10 @@ class Consumer:
             _log.error("worker.stopping", reason="health_process_lost")
             return EX_TEMPFAIL
         worker = self._settings.worker
-        rss_mb = peak_mb()
-        if worker.worker_max_rss_mb is not None and rss_mb > worker.worker_max_rss_mb:
-            _log.warning("memory.recycle", rss_mb=round(rss_mb), limit_mb=worker.worker_max_rss_mb)
+        limit_mb, rss_mb = worker.worker_max_rss_mb, peak_mb()
+        # After a job only: where an idle worker is above the limit already, none would ever run.
+        if limit_mb is not None and self._jobs and rss_mb > limit_mb:
+            _log.warning("memory.recycle", rss_mb=round(rss_mb), limit_mb=limit_mb)
             return EX_TEMPFAIL
         if worker.worker_max_jobs is not None and self._jobs >= worker.worker_max_jobs:
             _log.info("worker.stopping", reason="job_limit", jobs=self._jobs)

@@ -60,6 +60,19 @@ def test_a_worker_that_has_grown_too_large_ends_after_its_job(environment: Envir
     assert environment.messages() == 1, "the other one is left for the next worker"
 
 
+def test_a_memory_limit_below_what_an_idle_worker_needs_lets_one_job_through(
+    environment: Environment,
+) -> None:
+    for number in (1, 2):
+        environment.send(quote(f"NRF-00000{number}"))
+    with environment.worker(WORKER_MAX_RSS_MB="64") as worker:
+        assert worker.wait() == 75
+
+    assert len(worker.events("message.deleted")) == 1
+    assert worker.events("memory.recycle")
+    assert environment.messages() == 1
+
+
 def test_a_worker_ends_after_the_jobs_that_it_may_do(environment: Environment) -> None:
     for number in (1, 2, 3):
         environment.send(quote(f"NRF-00000{number}"))
