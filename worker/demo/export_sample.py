@@ -11,7 +11,7 @@ from worker.water.export_manifest import ExportManifest
 
 
 def manifest_table(manifest: Mapping[str, object]) -> Table:
-    """One line a table of each archive, with its rows and its size before compression."""
+    """One line an archive, with its size, and one a table in it, before compression."""
     export = ExportManifest.model_validate(manifest)
     taken_at = export.snapshot_at.strftime("%Y-%m-%d %H:%M:%S UTC")
     table = Table(
@@ -30,7 +30,7 @@ def manifest_table(manifest: Mapping[str, object]) -> Table:
             continue
         table.add_row(
             schema.key,
-            f"sha256 {(schema.sha256 or '')[:16]}…",
+            f"all of these, compressed; sha256 {(schema.sha256 or '')[:12]}…",
             f"{schema.rows:,}",
             f"{schema.bytes or 0:,}",
         )

@@ -22,9 +22,9 @@ from worker.demo.outcome import Expectation, LogLine, Outcome, Sent
 from worker.reports.nutrient_table import nutrient_table
 
 _WIDTH_WITHOUT_TERMINAL = 110
-# On every line, or already said by the page.
-_KNOWN_FIELDS = frozenset({"@timestamp", "message", "correlation_id", "trace.id"})
-_KNOWN_PREFIXES = ("log.", "service.")
+# What the page says already; what is the same in all lines of a job is shown where it is new.
+_SAID = frozenset({"@timestamp", "message", "correlation_id"})
+_OF_THE_JOB = frozenset({"message_id", "job_id", "job_type", "reference_versions"})
 
 
 class Printout:
@@ -48,7 +48,7 @@ class Printout:
         self._console.print(f"[green]✓[/green] {what} [dim]{seconds:.1f} s[/dim]")
 
     def sent(self, messages: Sequence[Sent]) -> None:
-        self._heading("Three messages were sent")
+        self._heading("What was sent")
         table = Table(box=box.SIMPLE_HEAD)
         table.add_column("Correlation id")
         table.add_column("What")
@@ -91,9 +91,11 @@ class Printout:
     def log(self, correlation_id: str, lines: Sequence[LogLine]) -> None:
         self._heading(f"The worker's log lines of {correlation_id}")
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        known: dict[str, object] = {}
         for line in lines:
             event = Text(str(line.get("message")), style="cyan")
-            table.add_row(_clock(line), event, Text(_fields(line), style="dim"))
+            table.add_row(_clock(line), event, Text(_fields(line, known), style="dim"))
+            known |= {name: value for name, value in line.items() if name in _OF_THE_JOB}
         self._console.print(table)
 
     def dead_letters(self, outcome: Outcome) -> None:
@@ -128,7 +130,7 @@ class Printout:
             mark = "[green]✓[/green]" if one.holds else "[red]✗[/red]"
             self._console.print(f"{mark} {one.sentence}")
         self._console.print(
-            f"[dim]All but the reports is stopped and removed. {seconds:.0f} s[/dim]"
+            f"[dim]Everything but the reports is stopped and removed. {seconds:.0f} s[/dim]"
         )
 
     def failed(self, why: str) -> None:
@@ -154,6 +156,8 @@ def _outline(body: object) -> object:
 def _value(value: object) -> str:
     if isinstance(value, Mapping) and "file" in value:
         return f"file {value['filename']}, {len(str(value['file'])) * 3 // 4:,} bytes"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
     return str(value)
 
 
@@ -161,9 +165,10 @@ def _clock(line: LogLine) -> str:
     return str(line.get("@timestamp", ""))[11:23]
 
 
-def _fields(line: LogLine) -> str:
+def _fields(line: LogLine, known: Mapping[str, object]) -> str:
+    """The line's own fields; those with a dot are the log index's names for the same."""
     return "  ".join(
-        f"{name}={value}"
+        f"{name}={_value(value)}"
         for name, value in line.items()
-        if name not in _KNOWN_FIELDS and not name.startswith(_KNOWN_PREFIXES)
+        if "." not in name and name not in _SAID and not (name in known and known[name] == value)
     )

@@ -90,7 +90,7 @@ def _run(
             stack = running.enter_context(services(url))
         _send(stack)
         scheduled.send(stack)
-        printout.sent(_MESSAGES)
+        printout.sent((*_MESSAGES, *scheduled.MESSAGES))
         log = home / "worker.log"
         worker = Helper(
             [*worker_command, "run"],
@@ -99,7 +99,7 @@ def _run(
             environment={**stack.environment(), "REPORT_BY_EMAIL": "true"},
         )
         try:
-            with printout.step("The worker has settled all three, and three of a schedule"):
+            with printout.step("The worker has settled all six"):
                 worker.wait_until(lambda: _settled(stack), timeout_s=_SETTLED_LIMIT_S)
         finally:
             exit_code = worker.stop()
@@ -165,7 +165,7 @@ def _send(stack: Stack) -> None:
 
 
 def _settled(stack: Stack) -> bool:
-    """Whether two messages are deleted and one is dead, and not only in somebody's hands."""
+    """Whether one message is dead and all others are deleted, not only in somebody's hands."""
     sqs, queue = stack.aws.sqs, stack.queue
     return message_count(sqs, queue.url) == 0 and message_count(sqs, queue.dlq_url) == 1
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from worker.demo import water_sample
 from worker.demo.export_sample import manifest_table
-from worker.demo.outcome import Expectation
+from worker.demo.outcome import Expectation, Sent
 from worker.demo.stack import Stack
 from worker.demo.water_sample import Decision
 from worker.migrations import runner
@@ -24,6 +24,10 @@ _TIMES = {
     WATER_TIME_LIMITED: "19:15",
     WATER_EXPORT: "20:00",
 }
+MESSAGES = tuple(
+    Sent("-", f"{job_type}, for {water_sample.RUN_DATE}", "a schedule, to SQS")
+    for job_type in _TIMES
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ def expectations(shown: Shown) -> tuple[Expectation, ...]:
 
 
 def _table(job_type: str, decided: tuple[Decision, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"[bold]{job_type}", title_justify="left")
+    title = f"[bold]{job_type}[/bold], the run for {water_sample.RUN_DATE}"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     for heading in ("Licence", "What there is", "Into workflow", "Why"):
         table.add_column(heading)
     for one in decided:
