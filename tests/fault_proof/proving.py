@@ -34,6 +34,8 @@ _PROOF = (
 # A busy machine is no proof either.
 _NO_PROOF = "Failed: Timeout"
 LOGS = REPOSITORY / "build" / "fault-proof"
+# Too little patience is taken for a fault that was noticed.
+_PATIENT = {"TEST_PATIENCE_SECONDS": "100"}
 _LIMIT_S = 3600
 _TEST_LIMIT_S = 600
 
@@ -162,7 +164,7 @@ def _environment(root: Path) -> dict[str, str]:
     # The acceptance data lies beside the repository, and not beside the copy.
     beside = REPOSITORY.parent / "shared" / "acceptance"
     # A kill at each seam is enough to see what a patch does.
-    return {"ACCEPTANCE_DATA": str(beside), "SEAM_KILLS": "1"} | kept | folders
+    return {"ACCEPTANCE_DATA": str(beside), "SEAM_KILLS": "1", **_PATIENT} | kept | folders
 
 
 def _read(report: Path, output: str, seconds: float, code: int) -> Run:
