@@ -110,3 +110,39 @@ def test_the_error_of_a_failed_job_is_told_in_a_sentence(database_url: str) -> N
     text = told(bench, "job-1")
     assert "FAILED" in text
     assert "error geometry_invalid: It crosses itself." in text
+
+
+def test_the_result_of_a_run_is_told_in_figures(database_url: str) -> None:
+    bench = LedgerBench(database_url)
+    run = "water.licence-updates:2026-06-15T07:15:00Z"
+    result = {
+        "runDate": "2026-06-15",
+        "count": 12,
+        "added": [{"licenceRef": f"01/{number}"} for number in range(12)],
+        "emails": {"M4": 2, "M5": 31},
+        "skipped": [{"listId": 17, "code": "list_[without]_members"}],
+        "started": [23, 29],
+        "closed": [],
+        "report": {"label": None, "layers": [1, 2]},
+    }
+    claim = bench.claimed(new_job(run, type="water.licence-updates"))
+    bench.ledger.succeed(claim, result, ())
+
+    assert lines_after(told(bench, run), "result stored")[1:] == [
+        "  count 12",
+        "  runDate 2026-06-15",
+        "  added 12",
+        "  closed 0",
+        "  emails M4=2  M5=31",
+        "  report label=-  layers=2",
+        "  skipped 1",
+        "    code=list_[without]_members  listId=17",
+        "  started 2: 23, 29",
+    ]
+
+
+def test_an_assessments_document_is_not_told(database_url: str) -> None:
+    bench = LedgerBench(database_url)
+    bench.ledger.succeed(bench.claimed(), {"name": "Mill Lane"}, ())
+
+    assert "Mill Lane" not in told(bench, "job-1")

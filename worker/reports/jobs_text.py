@@ -11,6 +11,8 @@ from rich.table import Table
 
 from worker.ledger.models import Intervention, JobRow
 from worker.ledger.queries import AttemptRow, DeliveryRow, JobStory
+from worker.reports.result_text import result_lines
+from worker.settings import IMPACT_ASSESSMENT
 
 
 def jobs_table(jobs: Sequence[JobRow]) -> Table:
@@ -34,7 +36,7 @@ def jobs_table(jobs: Sequence[JobRow]) -> Table:
 
 
 def print_story(story: JobStory, console: Console) -> None:
-    """Messages, attempts with their leases and data versions, deliveries, errors: as they came."""
+    """Messages, attempts with their leases, result, deliveries, errors: as they came."""
     job = story.job
     console.print(f"[bold]{escape(job.key)}[/bold]  {job.type}  {job.status}", soft_wrap=True)
     console.print(f"correlation id {escape(job.correlation_id)}", soft_wrap=True)
@@ -52,11 +54,7 @@ def print_story(story: JobStory, console: Console) -> None:
         )
     for number, attempt in enumerate(story.attempts, start=1):
         _print_attempt(number, attempt, console)
-    console.print(
-        f"result stored {_moment(story.result_stored_at)}"
-        if story.result_stored_at
-        else "no result"
-    )
+    _print_result(story, console)
     for one in story.deliveries:
         _print_delivery(one, console)
     print_interventions(story.interventions, console)
@@ -79,6 +77,17 @@ def _print_attempt(number: int, attempt: AttemptRow, console: Console) -> None:
     if attempt.reference_versions:
         versions = " ".join(f"{name}={one}" for name, one in attempt.reference_versions.items())
         console.print(f"  reference data {versions}", soft_wrap=True)
+
+
+def _print_result(story: JobStory, console: Console) -> None:
+    if story.result_stored_at is None:
+        console.print("no result")
+        return
+    console.print(f"result stored {_moment(story.result_stored_at)}")
+    # Reports and the backend show an assessment's figures, which are a document of their own.
+    if story.result is not None and story.job.type != IMPACT_ASSESSMENT:
+        for line in result_lines(story.result):
+            console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
 
 
 def _print_delivery(one: DeliveryRow, console: Console) -> None:
