@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -12,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.messages import message
-from worker.errors import MessageError
-from worker.jobs.context import Interruption, JobContext
+from worker import logs
+from worker.errors import MessageError, TransientError
+from worker.jobs.context import Interruption, JobContext, StopReason
 from worker.jobs.notices import Notices
 from worker.jobs.registry import Job, Registry
 from worker.jobs.scheduled import ScheduledRequest, ScheduledResult, ScheduledType, Summaries
@@ -21,7 +24,7 @@ from worker.jobs.stored import restored, stored_body
 from worker.ledger.models import JobStatus, StoredJob
 from worker.queue.envelope import open_envelope
 from worker.reference.versions import ReferenceVersions
-from worker.settings import NotifySettings
+from worker.settings import NotifySettings, RuntimeSettings
 
 TIME = "2026-11-26T08:15:00Z"
 BODY = {"jobType": "water.time-limited", "scheduledTime": TIME, "runDate": TIME}
@@ -171,6 +174,39 @@ def test_a_run_can_be_asked_for_again_from_the_ledger() -> None:
         asked.payload,
     )
     assert stored_body(stored(asked)) is not None
+
+
+@pytest.mark.usefixtures("own_logging")
+@pytest.mark.parametrize(
+    ("reason", "events"),
+    [
+        (None, ["run.failed"]),
+        (StopReason.TIMED_OUT, ["run.failed"]),
+        (StopReason.STOP_REQUESTED, []),
+        (StopReason.HELD_TOO_LONG, []),
+        (StopReason.LEASE_LOST, []),
+    ],
+)
+def test_a_run_that_fails_by_itself_or_takes_too_long_says_so(
+    capsys: pytest.CaptureFixture[str], reason: StopReason | None, events: list[str]
+) -> None:
+    logs.configure(RuntimeSettings(log_format="json"))
+    interruption = Interruption()
+
+    def fail(_request: ScheduledRequest, _context: JobContext) -> Ran:
+        if reason is not None:
+            interruption.interrupt(reason)
+        raise TransientError("query_cancelled", "A query was cancelled.")
+
+    failing = replace(KIND, perform=fail).accept(
+        open_envelope(message(BODY), max_body_bytes=10_000)
+    )
+    with pytest.raises(TransientError):
+        failing.run(JobContext(failing.key, ReferenceVersions({}), interruption))
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["message"] for line in lines] == events
+    assert [line["summary"] for line in lines] == ["not done" for _ in events]
 
 
 def test_support_is_told_which_run_has_failed() -> None:

@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from worker.errors import WorkerError
-from worker.jobs.context import JobContext
+from worker.jobs.context import JobContext, StopReason
 from worker.jobs.notices import Notices, Subject
 from worker.jobs.payloads import Payload, validated
 from worker.jobs.registry import Job, JobOutput
@@ -220,5 +220,6 @@ class ScheduledJob(Generic[RequestT]):
             summaries = self._kind.summaries
             if complete:
                 _log.info("run.completed", summary=summaries.complete, **about, **counts, **took)
-            elif context.interruption.reason is None:
+            elif context.interruption.reason in (None, StopReason.TIMED_OUT):
+                # A stop, a lost lease or a message held too long says nothing about the run.
                 _log.error("run.failed", summary=summaries.failed, **about, **took)
