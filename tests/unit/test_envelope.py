@@ -140,7 +140,7 @@ def test_the_limit_counts_bytes_not_characters() -> None:
     assert refusal(body, limit=size - 1).code == "message_too_large"
 
 
-@pytest.mark.parametrize("job_type", ["water.export", "no such type", "", None, 5, ["x"]])
+@pytest.mark.parametrize("job_type", ["water.unheard-of", "no such type", "", None, 5, ["x"]])
 def test_a_job_type_that_is_not_run_here_is_refused(job_type: object) -> None:
     assert refusal(job_body(jobType=job_type)).code == "job_type_unknown"
 
