@@ -62,6 +62,9 @@ def send_run(
     if job not in types:
         raise typer.BadParameter(f"JOB is one of {', '.join(types)}")
     moment = at.replace(tzinfo=UTC)
+    # A slip of the year would do now, and mail, what is due by then.
+    if london_date(moment) > london_date(datetime.now(UTC)):
+        raise typer.BadParameter("--at is on a day that has not come yet")
     day = run_date.date() if run_date else london_date(moment)
     asked = ask_for_run(settings, types[job], moment, day)
     console().print(f"job {asked.job_key}\nmessage {asked.message_id}", highlight=False)

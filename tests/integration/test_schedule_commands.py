@@ -149,13 +149,14 @@ def test_a_preview_that_tries_to_write_is_refused_by_the_server(domains_url: str
         (("preview", "tea.make", "--from", "2026-06-15"), 64, "JOB is one of"),
         (("preview", "water.time-limited", "--from", "June"), 64, "--from"),
         (("preview", "water.time-limited", "--from", "2026-06-15"), 69, "water_tables_missing"),
-        (("send", "tea.make", "--at", "2026-06-15T08:15:00Z"), 64, "JOB is one of"),
+        (("send", "tea.make", "--at", "2025-06-15T08:15:00Z"), 64, "JOB is one of"),
         (("send", "water.time-limited", "--at", "2026-06-15"), 64, "--at"),
         (
-            ("send", "water.time-limited", "--at", "2026-06-15T08:15:00Z", "--date", "2026-06-16"),
+            ("send", "water.time-limited", "--at", "2025-06-15T08:15:00Z", "--date", "2025-06-16"),
             65,
             "later than the scheduled time",
         ),
+        (("send", "water.time-limited", "--at", "2126-06-15T08:15:00Z"), 64, "has not come yet"),
     ],
 )
 def test_what_a_command_cannot_do_is_said(
@@ -173,18 +174,18 @@ def test_a_missed_run_is_asked_for_as_the_schedule_would_have(
     aws: AwsEmulator, queue: QueuePair
 ) -> None:
     done = command(
-        *("schedule", "send", "water.licence-updates", "--at", "2026-06-15T23:15:00Z"),
+        *("schedule", "send", "water.licence-updates", "--at", "2025-06-15T23:15:00Z"),
         **aws.environment,
         SQS_QUEUE_URL=queue.url,
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "job water.licence-updates:2026-06-15T23:15:00Z" in done.stdout
+    assert "job water.licence-updates:2025-06-15T23:15:00Z" in done.stdout
     (message,) = aws.sqs.receive_message(QueueUrl=queue.url)["Messages"]
     assert json.loads(message["Body"]) == {
         "jobType": "water.licence-updates",
-        "scheduledTime": "2026-06-15T23:15:00+00:00",
-        "runDate": "2026-06-16",
+        "scheduledTime": "2025-06-15T23:15:00+00:00",
+        "runDate": "2025-06-16",
     }
 
 
