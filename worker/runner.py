@@ -186,7 +186,8 @@ class Runner:
         self, message: Message, job: Job, claim: Claim, versions: ReferenceVersions
     ) -> Verdict:
         pinned = {name: layer.version for name, layer in versions.layers.items()}
-        _log.info("job.claimed", queued_s=_queued_s(message), reference_versions=pinned)
+        queued_s = message.queued_s(datetime.now(UTC))
+        _log.info("job.claimed", queued_s=queued_s, reference_versions=pinned)
         try:
             output = self._execution.compute(message, job, claim, versions)
             self._ledger.succeed(claim, output.result, output.deliveries)
@@ -341,10 +342,3 @@ class Runner:
     def _backoff(self, message: Message, *, at_least_s: float = 0.0) -> Verdict:
         base_s = self._settings.worker.worker_backoff_base_seconds
         return Verdict(Action.RELEASE, max(backoff_s(message.receive_count, base_s), at_least_s))
-
-
-def _queued_s(message: Message) -> float | None:
-    """Seconds from the sending of the message until now, by the clocks of SQS and of this host."""
-    if message.sent_at is None:
-        return None
-    return max(0.0, round((datetime.now(UTC) - message.sent_at).total_seconds(), 3))

@@ -77,6 +77,12 @@ class Message:
     correlation_attribute: str | None
     received_monotonic: float
 
+    def queued_s(self, now: datetime) -> float | None:
+        """Seconds from its sending until ``now``, by the clocks of SQS and of this host."""
+        if self.sent_at is None:
+            return None
+        return max(0.0, round((now - self.sent_at).total_seconds(), 3))
+
 
 @dataclass(frozen=True, slots=True)
 class RedrivePolicy:
