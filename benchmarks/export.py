@@ -47,6 +47,11 @@ def run(*, rows: int) -> bool:
         for _ in range(ROUNDS):
             exports.append(_export(url, endpoint))
             copies.append(_copy(url, Path(name) / "copy.csv.gz"))
+            # A round takes minutes; whoever waits sees that it goes on.
+            print(
+                f"round: export {exports[-1].seconds:.1f} s, psql | gzip {copies[-1]:.1f} s",
+                flush=True,
+            )
     ratios = [copied / own.seconds for own, copied in zip(exports, copies, strict=True)]
     growth_mb = max(own.peak_mb - own.before_mb for own in exports)
     _print(exports, copies, pinned=pinned)
