@@ -93,7 +93,8 @@ class Sender:
     def send(self, connection: Connection, list_id: int) -> None:
         """Try every e-mail of the list that is due; the caller has locked the list."""
         mails = outbox.open_mails(connection, list_id, self._today, settle_s=self._settle_s)
-        self._let_settle(list_id, max((mail.in_flight_s for mail in mails), default=0.0))
+        if self.stopped is None:
+            self._let_settle(list_id, max((mail.in_flight_s for mail in mails), default=0.0))
         unsent: set[UUID] = set()
         tried: dict[Milestone, list[_Outcome]] = {}
         for mail in mails:
