@@ -16,7 +16,7 @@ from infra.stage import Stage
 
 
 class Roles(Construct):
-    """``worker`` is the daemon's role; ``operator`` is for commands about dead letters."""
+    """``worker`` is the daemon's role; ``operator`` is for commands about messages."""
 
     def __init__(
         self, scope: Stack, stage: Stage, data: Data, database: Database, cluster: ecs.ICluster
@@ -31,7 +31,7 @@ class Roles(Construct):
             _protecting(scope, cluster),
         ):
             self.worker.add_to_policy(statement)
-        self.operator = self._role(scope, "Operator", "worker dlq list, redrive and drop")
+        self.operator = self._role(scope, "Operator", "worker dlq, jobs retry and schedule send")
         for statement in (*_redriving(data), *_connecting(database)):
             self.operator.add_to_policy(statement)
 
@@ -128,7 +128,7 @@ def _protecting(scope: Stack, cluster: ecs.ICluster) -> iam.PolicyStatement:
     )
     return iam.PolicyStatement(
         sid="ProtectWhileBusy",
-        actions=["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
+        actions=["ecs:UpdateTaskProtection"],
         resources=[tasks],
     )
 
@@ -136,16 +136,11 @@ def _protecting(scope: Stack, cluster: ecs.ICluster) -> iam.PolicyStatement:
 def _redriving(data: Data) -> Iterator[iam.PolicyStatement]:
     yield iam.PolicyStatement(
         sid="SortDeadLetters",
-        actions=[
-            "sqs:ReceiveMessage",
-            "sqs:ChangeMessageVisibility",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-        ],
+        actions=["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"],
         resources=[data.queues.dead_letters.queue_arn],
     )
     yield iam.PolicyStatement(
         sid="SendAgain",
-        actions=["sqs:SendMessage", "sqs:GetQueueAttributes"],
+        actions=["sqs:SendMessage"],
         resources=[data.queues.jobs.queue_arn],
     )

@@ -1,8 +1,8 @@
-"""The worker, with a record of what it asks of AWS: ``python -m tests.fakes.recorded_worker FILE``.
+"""The worker with a record of what it asks of AWS.
 
-Each line of the file is one call as botocore is about to make it. Like ``worker.__main__`` it
-imports nothing of the worker at the top, since the children that the worker spawns import this
-module again.
+``python -m tests.fakes.recorded_worker FILE COMMAND…``: each line of the file is one call as
+botocore is about to make it. Like ``worker.__main__`` it imports nothing of the worker at the top,
+since the children that the worker spawns import this module again.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ def record(file: Path) -> None:
     botocore.register_initializer(watch)
 
 
-def main(file: Path) -> int:
-    from worker.main import main as run
+def main() -> None:
+    from worker.cli import main as run_command
 
+    file = Path(sys.argv.pop(1))
     record(file)
-    return run()
+    run_command()
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    main()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +16,7 @@ import boto3
 import pytest
 
 from tests.fakes.exports import ExportWorld, scheduled
-from tests.fakes.templates import PATIENCE_S, Templates, at, templates_of
+from tests.fakes.templates import PATIENCE_S, REPOSITORY, Templates, at, templates_of
 from tests.fakes.worker_process import running_worker
 from tests.infra.test_service_stack import policy
 from tests.process.conftest import FAILED, Environment
@@ -36,13 +39,13 @@ ACTIONS = {
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
     "s3:CompleteMultipartUpload": "s3:PutObject",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 # Granted, but no call of botocore's.
 NO_CALLS = {
     "s3:ListBucket": "has S3 answer 404 instead of 403 for a file that is not there",
     "rds-db:connect": "is checked by RDS when a token that was signed here is used",
-    "ecs:GetTaskProtection": "the ECS agent calls with the task's role",
     "ecs:UpdateTaskProtection": "the ECS agent calls with the task's role",
 }
 
@@ -144,23 +147,37 @@ def test_the_task_role_allows_every_call_that_the_worker_makes_and_no_other(
     record = tmp_path / "calls.jsonl"
 
     with running_worker(
-        deployed.variables(), ("tests.fakes.recorded_worker", str(record))
+        deployed.variables(), ("tests.fakes.recorded_worker", str(record), "run")
     ) as worker:
         worker.wait_until(lambda: environment.dead_letters() == 2, "dead letters")
         worker.wait_until(lambda: len(worker.events("message.deleted")) == 2, "deleted messages")
 
-    granted = [
-        (action, _physical(resource, deployed))
-        for statement in policy(dev, "RolesWorker").values()
-        for action in _listed(statement["Action"])
-        for resource in _listed(statement["Resource"])
-    ]
-    asked = {_asked(json.loads(line)) for line in record.read_text().splitlines()}
+    _compare(record, deployed, dev, "RolesWorker", NO_CALLS)
 
-    denied = {one for one in asked if not any(_allows(grant, one) for grant in granted)}
-    assert denied == set()
-    unused = {grant for grant in granted if not any(_allows(grant, one) for one in asked)}
-    assert {action for action, _ in unused} == set(NO_CALLS)
+
+def test_the_operators_role_is_enough_for_commands_about_messages_and_for_nothing_else(
+    deployed: Deployed, dev: Templates, tmp_path: Path
+) -> None:
+    environment = deployed.environment
+    for job_id in ("redriven", "dropped", "retried"):
+        put_broken_site(environment, f"uploads/{job_id}")
+        environment.send(request(job_id, s3_input_key=f"uploads/{job_id}/site.zip"))
+    with environment.worker() as worker:
+        worker.wait_until(lambda: environment.dead_letters() == 3, "dead letters")
+    record = tmp_path / "calls.jsonl"
+
+    for arguments in (
+        ("dlq", "list"),
+        ("dlq", "redrive", "redriven"),
+        ("dlq", "drop", "dropped", "--reason", "no use"),
+        ("jobs", "retry", "retried"),
+        ("schedule", "send", "water.licence-updates", "--at", "2024-06-14T07:15:00Z"),
+    ):
+        _run(deployed, record, *arguments)
+
+    assert environment.dead_letters() == 0
+    assert environment.messages() == 3
+    _compare(record, deployed, dev, "RolesOperator", {"rds-db:connect": NO_CALLS["rds-db:connect"]})
 
 
 def test_the_workers_metrics_have_the_dimensions_that_alarms_name(
@@ -202,6 +219,38 @@ def _deployable(file: Path) -> str:
             del one["Properties"]["Tags"]
     assert len(kept) == 7
     return json.dumps({"Resources": kept})
+
+
+def _run(deployed: Deployed, record: Path, *arguments: str) -> None:
+    """One command of an operator, recorded."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fakes.recorded_worker", str(record), *arguments],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], **deployed.variables()},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _compare(
+    record: Path, deployed: Deployed, stage: Templates, role: str, no_calls: Mapping[str, str]
+) -> None:
+    """Every recorded call is granted to the role, and every grant was used or is no call."""
+    granted = [
+        (action, _physical(resource, deployed))
+        for statement in policy(stage, role).values()
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    ]
+    asked = {_asked(json.loads(line)) for line in record.read_text().splitlines()}
+
+    denied = {one for one in asked if not any(_allows(grant, one) for grant in granted)}
+    assert denied == set()
+    unused = {grant for grant in granted if not any(_allows(grant, one) for one in asked)}
+    assert {action for action, _ in unused} == set(no_calls)
 
 
 def _queues(aws: AwsEmulator) -> QueuePair:
