@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -98,3 +99,25 @@ def test_an_abort_registered_after_the_interruption_never_starts_its_work() -> N
 
     with pytest.raises(Interrupted), interruption.abortable(lambda: None):
         pytest.fail("the block must not run")
+
+
+class ToldAtOnce(Interruption):
+    """Somebody tells it to stop at the moment when it has just found that nobody did."""
+
+    teller: threading.Thread | None = None
+
+    def checkpoint(self) -> None:
+        super().checkpoint()
+        if self.teller is None:
+            tell = partial(self.interrupt, StopReason.STOP_REQUESTED)
+            self.teller = threading.Thread(target=tell, daemon=True)
+            self.teller.start()
+            # It either gets through now or has to wait until the abort is known.
+            self.teller.join(0.2)
+
+
+def test_no_stop_falls_between_the_question_and_the_wait() -> None:
+    aborted = threading.Event()
+
+    with pytest.raises(Interrupted), ToldAtOnce().abortable(aborted.set):
+        assert aborted.wait(40)

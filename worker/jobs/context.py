@@ -64,8 +64,9 @@ class Interruption:
     @contextmanager
     def abortable(self, abort: Callable[[], None]) -> Iterator[None]:
         """While the block runs, an interruption calls ``abort`` (from another thread)."""
-        self.checkpoint()
         with self._lock:
+            # Told between the two, nobody would call it.
+            self.checkpoint()
             self._aborts.append(abort)
         try:
             yield
