@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
@@ -41,6 +42,16 @@ class Alarms(Construct):
             display_name=f"NRF worker, {stage.name}",
             master_key=key,
             enforce_ssl=True,
+        )
+        # A policy of its own, for TLS, takes the place of the default one that lets CloudWatch in.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsMayPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
         )
         for email in stage.config.alarms.emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))

@@ -63,13 +63,9 @@ class Data(Construct):
                 },
             )
         )
-        # An alarm is sent through the encrypted topic by CloudWatch itself.
-        key.grant_encrypt_decrypt(
-            iam.ServicePrincipal(
-                "cloudwatch.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": scope.account}},
-            )
-        )
+        # An alarm is sent through the encrypted topic by CloudWatch itself. No condition: one that
+        # CloudWatch does not fulfil would silence every alarm.
+        key.grant_encrypt_decrypt(iam.ServicePrincipal("cloudwatch.amazonaws.com"))
         return key
 
     def _secret(self, stage: Stage) -> secretsmanager.ISecret:

@@ -8,7 +8,7 @@ import re
 import pytest
 from pydantic import JsonValue
 
-from tests.fakes.templates import REPOSITORY, Resource, Templates, at
+from tests.fakes.templates import ACCOUNT, REPOSITORY, Resource, Templates, at
 
 QUERIES = {
     "one-request",
@@ -112,6 +112,22 @@ def test_the_topic_is_encrypted_and_people_are_subscribed(prod: Templates) -> No
     # CloudWatch sends through the key itself.
     principals = [at(statement, "Principal") for statement in key.items("KeyPolicy", "Statement")]
     assert {"Service": "cloudwatch.amazonaws.com"} in principals
+
+
+def test_cloudwatch_may_publish_although_the_topic_has_a_policy_of_its_own(dev: Templates) -> None:
+    topic = dev.only("SNS::Topic")
+    statements = dev.only("SNS::TopicPolicy", Topics=[topic.ref]).items(
+        "PolicyDocument", "Statement"
+    )
+
+    assert {
+        "Action": "sns:Publish",
+        "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Resource": topic.ref,
+        "Sid": "AlarmsMayPublish",
+    } in statements
 
 
 def test_the_questions_that_operators_ask_are_saved(dev: Templates) -> None:
