@@ -22,6 +22,7 @@ from tests.soak.services import SoakBackend, SoakNotify
 from worker.demo.postgis import DatabaseServer
 
 _LOOK_S = 0.2
+_REDRIVES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +182,25 @@ class Soak:
         return self._environment.value(query) != 0
 
     def _redrive_stranded(self) -> int:
-        """The command an operator gives; returns how many dead letters it has put back."""
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", "dlq", "redrive", "--stranded"],
-            env={**inherited(), **self._environment.variables()},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-        return sum(line.startswith("redriven ") for line in done.stdout.splitlines())
+        """The command an operator gives; returns how many dead letters it has put back.
+
+        It may be repeated at will, and is when a dependency did not answer it. Raises NotDone.
+        """
+        redriven = 0
+        for _ in range(_REDRIVES):
+            done = subprocess.run(
+                [sys.executable, "-m", "worker", "dlq", "redrive", "--stranded"],
+                env={**inherited(), **self._environment.variables()},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+            redriven += sum(line.startswith("redriven ") for line in done.stdout.splitlines())
+            if done.returncode == 0:
+                return redriven
+            self._say(f"worker dlq redrive ended with {done.returncode}: {done.stderr.strip()}")
+        raise NotDone("worker dlq redrive --stranded did not succeed")
 
     def _tell(self, visible: int, in_flight: int) -> None:
         now = time.monotonic()
