@@ -15,107 +15,23 @@ from typing import TypeAlias
 
 from tests.fakes.boundaries import BRITISH_NATIONAL_GRID_PRJ, WEB_MERCATOR_PRJ, WGS84_PRJ
 from tests.fuzz.seeds import Sample
+from tests.fuzz.values import (
+    CHARACTER_SETS,
+    DBF_FIELDS,
+    DOUBLES,
+    KEYS,
+    NAMES,
+    NUMBERS,
+    SHP_FIELDS,
+    SHX_FIELDS,
+    TEXTS,
+    TOKEN,
+    WHOLE,
+    WORDS,
+    ZIP_FIELDS,
+)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-
-# (offset, struct format) of the fields of each structure; offsets from its signature or start.
-_ZIP_FIELDS = {
-    b"PK\x03\x04": [(4, "<H"), (6, "<H"), (8, "<H"), (14, "<L"), (18, "<L"), (22, "<L"), (26, "<H"),
-                    (28, "<H"), (30, "<H")],
-    b"PK\x01\x02": [(6, "<H"), (8, "<H"), (10, "<H"), (16, "<L"), (20, "<L"), (24, "<L"),
-                    (28, "<H"), (30, "<H"), (32, "<H"), (36, "<H"), (38, "<L"), (42, "<L"),
-                    (46, "<H")],
-    b"PK\x05\x06": [(4, "<H"), (6, "<H"), (8, "<H"), (10, "<H"), (12, "<L"), (16, "<L"),
-                    (20, "<H")],
-}  # fmt: skip
-_SHP_FIELDS = [(0, ">i"), (24, ">i"), (28, "<i"), (32, "<i"), (36, "<d"), (52, "<d"), (100, ">i"),
-               (104, ">i"), (108, "<i"), (112, "<d"), (120, "<d"), (144, "<i"), (148, "<i"),
-               (152, "<i"), (156, "<i"), (160, "<d"), (164, "<d"), (172, "<d")]  # fmt: skip
-_SHX_FIELDS = [(24, ">i"), (32, "<i"), (100, ">i"), (104, ">i"), (108, ">i"), (112, ">i")]
-_DBF_FIELDS = [(0, "<B"), (4, "<i"), (8, "<H"), (10, "<H"), (29, "<B"), (43, "<B"), (48, "<B"),
-               (49, "<B"), (75, "<B"), (80, "<B"), (81, "<B"), (96, "<B")]  # fmt: skip
-
-_WHOLE: tuple[int, ...] = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    8,
-    0x20,
-    0x40,
-    0x7F,
-    0x80,
-    0xFF,
-    100,
-    0x7FFF,
-    0x8000,
-    0xFFFF,
-)
-_WHOLE += (0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
-_DOUBLES: tuple[float, ...] = (
-    0.0,
-    -0.0,
-    1e-320,
-    1.5,
-    -1.0,
-    1e9,
-    -1e9,
-    699_999.999,
-    1.7e308,
-    -1.7e308,
-)
-_DOUBLES += (float("nan"), float("inf"), float("-inf"))
-_NUMBERS: tuple[str, ...] = (
-    "NaN",
-    "-Infinity",
-    "1e999",
-    "-1e999",
-    "1e-999",
-    "9" * 400,
-    "9" * 5000,
-    "-0",
-    "1.",
-    "01",
-)
-_NUMBERS += ("0x10", "1E5", "180", "90.0001", "52.6", "620000.0000001", "700001", "true", '"1"')
-_TEXTS = ("", "\x00", "\ud800", "a\r\nb", "é" * 300, "../../x", "/etc/passwd", "İ", "\u2028", "nan")
-_NAMES: tuple[str, ...] = (
-    "../site.shp",
-    "./site.dbf",
-    "site//x.shp",
-    "SITE.SHX",
-    "site.prj/",
-    "/site.cpg",
-    "C:a.dbf",
-)
-_NAMES += ("site.geojson", "site.zip", "con.json", "\u017fite.dbf", "._site.shp", "site.shp ", ".")
-_KEYS: tuple[str, ...] = (
-    "type",
-    "features",
-    "geometry",
-    "coordinates",
-    "crs",
-    "properties",
-    "name",
-    "Dwellings",
-)
-_KEYS += ("dwellings", "NAME", "İd", "PANS", "bbox")
-_CHARACTER_SETS: tuple[str, ...] = (
-    "UTF-8",
-    "1252",
-    "OEM 850",
-    "utf-16",
-    "utf-7",
-    "idna",
-    "cp65001",
-    "cp1",
-    "\ufeff",
-)
-_CHARACTER_SETS += ("ISO-8859-15", "8859", "undefined", "037", "932", "54936", "x" * 200)
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[\[\]{}(),:]|[A-Za-z_]+|\s+|.', re.DOTALL)
-_WORDS = ("[", "]", "{", "}", ",", ":", '"', "PARAMETER", "UNIT", "AXIS", "BOUNDCRS[", "PROJCS[")
 
 
 @dataclass(frozen=True)
@@ -145,13 +61,13 @@ class Spoiler:
 
     def _content(self, suffix: str, content: bytes) -> bytes:
         plain: list[Callable[[bytes], bytes]] = [self._bytes]
-        fields = {"shp": _SHP_FIELDS, "shx": _SHX_FIELDS, "dbf": _DBF_FIELDS}.get(suffix)
+        fields = {"shp": SHP_FIELDS, "shx": SHX_FIELDS, "dbf": DBF_FIELDS}.get(suffix)
         if fields:
             return self.random.choice([lambda c: self._field(c, 0, fields)] * 3 + plain)(content)
         if suffix == "prj":
             return self.random.choice([self._tokens] * 3 + [self._projection] + plain)(content)
         if suffix == "cpg":
-            return self.random.choice(_CHARACTER_SETS).encode("utf-8", "surrogatepass")
+            return self.random.choice(CHARACTER_SETS).encode("utf-8", "surrogatepass")
         return self.random.choice([self._tree] * 4 + [self._tokens] * 4 + plain)(content)
 
     def _files(self, sample: Sample, index: int, others: Sequence[Sample]) -> Sample:
@@ -160,9 +76,9 @@ class Spoiler:
         name, content = files[index]
         match self.random.randrange(5):
             case 0:
-                files[index] = (self.random.choice(_NAMES), content)
+                files[index] = (self.random.choice(NAMES), content)
             case 1:
-                files.append((self.random.choice(_NAMES), content))
+                files.append((self.random.choice(NAMES), content))
             case 2 if len(files) > 1:
                 del files[index]
             case 3:
@@ -172,11 +88,11 @@ class Spoiler:
         return replace(sample, files=tuple(files))
 
     def _zip_field(self, content: bytes) -> bytes:
-        signature = self.random.choice(list(_ZIP_FIELDS))
+        signature = self.random.choice(list(ZIP_FIELDS))
         places = [found.start() for found in re.finditer(re.escape(signature), content)]
         if not places:
             return content
-        return self._field(content, self.random.choice(places), _ZIP_FIELDS[signature])
+        return self._field(content, self.random.choice(places), ZIP_FIELDS[signature])
 
     def _field(self, content: bytes, start: int, fields: Sequence[tuple[int, str]]) -> bytes:
         offset, form = self.random.choice(fields)
@@ -195,10 +111,10 @@ class Spoiler:
 
     def _packed(self, form: str, before: bytes) -> bytes:
         if form == "<d":
-            return struct.pack(form, self.random.choice(_DOUBLES))
+            return struct.pack(form, self.random.choice(DOUBLES))
         (now,) = struct.unpack(form.upper(), before)
         chosen = self.random.choice(
-            (self.random.choice(_WHOLE), now + 1, now - 1, now ^ (1 << self.random.randrange(16)))
+            (self.random.choice(WHOLE), now + 1, now - 1, now ^ (1 << self.random.randrange(16)))
         )
         return struct.pack(form.upper(), chosen % (1 << 8 * len(before)))
 
@@ -229,7 +145,7 @@ class Spoiler:
 
     def _tokens(self, content: bytes) -> bytes:
         """JSON or WKT with a token replaced, repeated, moved, left out or nested deeply."""
-        tokens = _TOKEN.findall(content) or [b" "]
+        tokens = TOKEN.findall(content) or [b" "]
         at, to = (self.random.randrange(len(tokens)) for _ in range(2))
         match self.random.randrange(6):
             case 0:
@@ -239,10 +155,10 @@ class Spoiler:
             case 2:
                 tokens[at], tokens[to] = tokens[to], tokens[at]
             case 3:
-                word = self.random.choice((*_NUMBERS, *_WORDS, *self.references))
+                word = self.random.choice((*NUMBERS, *WORDS, *self.references))
                 tokens[at] = word.encode()
             case 4:
-                text = self.random.choice((*_TEXTS, *self.references))
+                text = self.random.choice((*TEXTS, *self.references))
                 tokens[at] = json.dumps(text).encode()
             case _:
                 tokens[at] = self.random.choice((b"[", b"{", b'{"a":', b"(", b"AXIS[")) * (
@@ -274,7 +190,7 @@ class Spoiler:
     def _change(self, holder: dict[str, Json] | list[Json], key: str | int) -> None:
         if isinstance(holder, dict):
             if self.random.random() < 0.2:
-                holder[self.random.choice(_KEYS)] = holder.get(str(key))
+                holder[self.random.choice(KEYS)] = holder.get(str(key))
             else:
                 holder[str(key)] = self._value(holder.get(str(key)))
         elif int(key) < len(holder):
@@ -296,7 +212,7 @@ class Spoiler:
             return self.random.choice(
                 (before + 1, before * 10, -before, before / 1000, before + 1e-9)
             )
-        return self.random.choice((*flat, *_TEXTS, *self.references))
+        return self.random.choice((*flat, *TEXTS, *self.references))
 
 
 def _places(node: Json) -> Sequence[tuple[dict[str, Json] | list[Json], str | int]]:

@@ -51,13 +51,14 @@ def test_the_child_comes_to_the_same_end(fixture: Path, sandbox: Sandbox) -> Non
     assert found.code == expected(fixture)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.filterwarnings("ignore:Empty field name")
-def test_the_same_few_hundred_spoiled_files_end_as_they_should(tmp_path: Path) -> None:
+def test_the_same_hundred_spoiled_files_end_as_they_should(tmp_path: Path) -> None:
     random = Random(2026)
     spoiler, samples = Spoiler(random, (str(tmp_path / "elsewhere"),)), seeds()
     assert {examine(sample.content(), "boundary", tmp_path).code for sample in samples} == {"read"}
     codes = set()
-    for _ in range(400):
+    for _ in range(100):
         _, content = spoiler.spoil(random.choice(samples), samples)
         codes.add(examine(content, "boundary", tmp_path).code)
     assert len(codes) > 6

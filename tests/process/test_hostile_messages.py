@@ -57,9 +57,8 @@ def test_an_id_with_line_breaks_starts_no_line_of_its_own(environment: Environme
 
 def test_no_line_holds_a_key_a_password_or_an_address(environment: Environment) -> None:
     environment.send(request())
-    with environment.worker(
-        LOG_LEVEL="debug", DATABASE_URL=make_conninfo(environment.database_url, password="Wren-4711")
-    ) as worker:
+    there = make_conninfo(environment.database_url, password="Wren-4711")
+    with environment.worker(LOG_LEVEL="debug", DATABASE_URL=there) as worker:
         worker.wait_for("job.retried")
 
     text = "\n".join(json.dumps(line) for line in worker.lines)
