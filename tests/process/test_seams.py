@@ -9,10 +9,12 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy
+from tests.fakes.worker_process import WorkerProcess
 from tests.process.conftest import COMPLETED, Environment
 from tests.process.test_worker import put_site, quote, request
 
@@ -50,6 +52,16 @@ def send_quote(environment: Environment, seam: str, round_: int) -> str:
     return reference
 
 
+def wait_until_empty(environment: Environment, worker: WorkerProcess) -> None:
+    """Patient as long as messages become fewer, however many there are."""
+
+    def fewer_than(count: int) -> bool:
+        return environment.messages() < count
+
+    while left := environment.messages():
+        worker.wait_until(partial(fewer_than, left), "fewer messages")
+
+
 def kill_and_finish(
     environment: Environment,
     seams: tuple[str, ...],
@@ -67,7 +79,7 @@ def kill_and_finish(
                     assert ended == -signal.SIGKILL, f"{seam}:\n{worker.log()}"
         proxy.show_again(environment.queue)
         with environment.worker(**variables) as worker:
-            worker.wait_until(lambda: environment.messages() == 0, "an empty queue")
+            wait_until_empty(environment, worker)
             worker.signal(signal.SIGTERM)
             assert worker.wait() == 0
     return jobs
