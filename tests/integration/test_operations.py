@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
 from worker.errors import CommandRefused, PermanentError, TransientError, WorkerError
-from worker.ledger.ledger import ATTEMPTS_EXHAUSTED, JOB_POISON, LeaseLost
+from worker.ledger.ledger import ATTEMPTS_EXHAUSTED, JOB_POISON, LeaseLost, remember_message
 from worker.ledger.models import (
     UNREADABLE,
     Busy,
@@ -368,3 +368,26 @@ def test_why_a_message_that_never_became_a_job_was_dropped_is_kept(
     with psycopg.connect(bench.url) as connection:
         (made,) = find_interventions(connection, "m1")
     assert (made.action, made.note) == ("drop", "a test of [e-mail]")
+
+
+def test_a_redrive_is_recorded_while_a_worker_claims_the_message_it_has_sent(
+    bench: LedgerBench, operations: Operations
+) -> None:
+    bench.claimed(new_job(message_id="message-1"))
+    known = operations.jobs_of(["message-1"])["message-1"]
+    with ThreadPoolExecutor() as pool, psycopg.connect(bench.url) as worker:
+        # As at a claim: the job first, then the message.
+        worker.execute("SELECT FROM jobs.job WHERE id = %s FOR UPDATE", (known.id,))
+        recorded = pool.submit(operations.redriven, known, "message-1", "message-2")
+        ends_at = time.monotonic() + 20
+        while not bench.value(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            assert time.monotonic() < ends_at, "the command waits for the worker"
+            time.sleep(0.05)
+        remember_message(worker, "message-2", known.id)
+        worker.commit()
+        recorded.result(timeout=20)
+
+    assert operations.jobs_of(["message-2"])["message-2"].id == known.id

@@ -91,6 +91,8 @@ class Operations:
         """
         with self._connect() as connection:
             if job is not None and job.type != UNREADABLE:
+                # The job before its message, as a worker does that has received it already.
+                _locked(connection, job.id)
                 remember_message(connection, new_id, job.id)
             self._note(
                 connection,
@@ -103,6 +105,7 @@ class Operations:
     def sent(self, job: StoredJob, message_id: str) -> None:
         """Record that a job that was opened again has got a new message."""
         with self._connect() as connection:
+            _locked(connection, job.id)
             remember_message(connection, message_id, job.id)
 
     def dropped(self, job: MessageJob | None, message_id: str, reason: str) -> None:
