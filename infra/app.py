@@ -1,7 +1,7 @@
 """Writes the CloudFormation templates of a stage: ``python -m infra.app --stage dev``.
 
 Needs no AWS account, no network and no CDK command: everything that a template depends on is in
-the configuration. Exit codes: 0, 64 for a wrong command, 78 for a wrong configuration.
+the configuration. Exit codes: 0, 2 for a wrong command, 78 for a wrong configuration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from infra.config.loading import InvalidConfig, load, placeholders
 from infra.stage import Stage
 
-_EX_USAGE = 64
 _EX_CONFIG = 78
 
 
@@ -23,20 +22,23 @@ def main(arguments: Sequence[str]) -> int:
     """Synthesise one stage; returns the exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        config = load(asked.stage, asked.config_dir)
+        return _write(asked)
     except InvalidConfig as error:
         for problem in error.problems:
             print(f"configuration: {problem}", file=sys.stderr)
         return _EX_CONFIG
+
+
+def _write(asked: argparse.Namespace) -> int:
+    config = load(asked.stage, asked.config_dir)
     if asked.image_tag:
         image = config.image.model_copy(update={"tag": asked.image_tag})
         config = config.model_copy(update={"image": image})
     examples = placeholders(config)
+    if examples and asked.no_examples:
+        raise InvalidConfig(f"{key}: an example stands for the real value" for key in examples)
     if examples:
-        what = "error" if asked.no_examples else "note"
-        print(f"{what}: to deploy, replace {', '.join(examples)} (--config-dir)", file=sys.stderr)
-        if asked.no_examples:
-            return _EX_CONFIG
+        print(f"note: to deploy, replace {', '.join(examples)} (--config-dir)", file=sys.stderr)
     _use_own_node()
     # Only now: it starts Node, and a wrong configuration should not take seconds to say so.
     from infra.synthesis import synthesise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -39,6 +39,14 @@ class Network(Construct):
                 ec2.Port.tcp(port),
                 "AWS, the backend and GOV.UK Notify",
             )
+        private = self.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+        place = {
+            "subnets": private.subnet_ids,
+            "securityGroups": [self.worker.security_group_id],
+            "assignPublicIp": "DISABLED",
+        }
+        # Where aws ecs run-task puts a task.
+        CfnOutput(scope, "TaskNetwork", value=scope.to_json_string({"awsvpcConfiguration": place}))
 
     def _imported(self, existing: ExistingNetwork, zones: tuple[str, ...]) -> ec2.IVpc:
         return ec2.Vpc.from_vpc_attributes(

@@ -53,20 +53,10 @@ class Service(Construct):
         )
         scale_with_backlog(scope, stage, self.service, data.queues.jobs)
         self.schedules = Schedules(scope, stage, data.queues)
-        self._tell_how_to_run_a_command(scope, stage, network)
-
-    def _tell_how_to_run_a_command(self, scope: Stack, stage: Stage, network: Network) -> None:
-        """Outputs with what ``aws ecs run-task`` has to be told, see docs/deploy.md."""
-        subnets = network.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-        vpc = {
-            "subnets": subnets.subnet_ids,
-            "securityGroups": [network.worker.security_group_id],
-            "assignPublicIp": "DISABLED",
-        }
+        # What aws ecs run-task is told, beside the output of the network; see docs/deploy.md.
         for name, value in {
             "ClusterName": self.cluster.cluster_name,
             "TaskFamily": stage.called("worker"),
-            "TaskNetwork": scope.to_json_string({"awsvpcConfiguration": vpc}),
             "OperatorRole": self.roles.operator.role_arn,
         }.items():
             CfnOutput(scope, name, value=value)

@@ -7,6 +7,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
+from infra.config.loading import InvalidConfig
 from infra.stacks.data import Data
 from infra.stacks.database import Database
 from infra.stacks.permissions import Roles
@@ -111,6 +112,10 @@ def _environment(stage: Stage, data: Data, database: Database, region: str) -> d
         "GOVUK_NOTIFY_RESULTS_BASE_URL": config.notify.results_base_url,
         **optional,
     }
+    twice = sorted(set(own) & set(config.variables))
+    if twice:
+        # Whoever set them differently would part the worker from its alarms, queues or limits.
+        raise InvalidConfig([f"variables.{name}: is set by the stack itself" for name in twice])
     return {**own, **config.variables}
 
 

@@ -21,7 +21,7 @@ def refused(tmp_path: Path, overlay: str, stage: str = "dev") -> str:
     output = tmp_path / "out"
     done = run_app("--stage", stage, "--config-dir", str(folder), "--output", str(output))
     assert done.returncode == EX_CONFIG, done.stderr
-    assert not output.exists()
+    assert not list(output.glob("*.template.json"))
     assert "Traceback" not in done.stderr
     return done.stderr
 
@@ -43,6 +43,7 @@ def refused(tmp_path: Path, overlay: str, stage: str = "dev") -> str:
         ("schedules: {jobs: {night: {job_type: water.nothing, at: '01:00'}}}", "water.nothing"),
         ("schedules: {jobs: {night: {job_type: water.export, at: 10:50}}}", "night.at"),
         ("variables: {BACKEND_API_KEY: secret}", "in variables and in secret.variables"),
+        ("variables: {AWS_EMF_SERVICE_NAME: other}", "AWS_EMF_SERVICE_NAME: is set by the stack"),
         ("environment: production", "environment"),
         ("queue: {retention_days: 3, retention_days: 4}", "retention_days comes twice"),
         ("- queue", "not a mapping"),

@@ -322,7 +322,7 @@ def test_who_sorts_dead_letters_may_not_take_live_messages(dev: Templates) -> No
 
 def test_the_stack_says_how_to_run_a_command_in_the_cluster(dev: Templates) -> None:
     outputs = dev.outputs["service"]
-    network = json.loads(outputs["TaskNetwork"])["awsvpcConfiguration"]
+    network = json.loads(dev.outputs["network"]["TaskNetwork"])["awsvpcConfiguration"]
 
     assert outputs["ClusterName"] == dev.only("ECS::Cluster").ref
     assert outputs["TaskFamily"] == task(dev)["Family"]
