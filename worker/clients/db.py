@@ -227,9 +227,7 @@ def conninfo_of(
     return make_conninfo(**_parameters(settings, application_name, variable))
 
 
-def _parameters(
-    settings: DatabaseSettings, application_name: str, variable: str
-) -> dict[str, str]:
+def _parameters(settings: DatabaseSettings, application_name: str, variable: str) -> dict[str, str]:
     """libpq's parameters for every new connection, as text."""
     if settings.database_url is not None:
         parameters = _from_url(settings.database_url.get_secret_value(), variable)
