@@ -60,7 +60,7 @@ synth: environments ## Write the CloudFormation templates of a stage to build/cd
 	@.venv-infra/bin/python -m infra.app --stage $(STAGE) --output build/cdk/$(STAGE) $(ARGS)
 
 infra-check: environments ## Tests of infra alone: every resource, cfn-lint, checkov, the worker on a deployed queue
-	@$(PYTEST) tests/infra $(ARGS)
+	@$(PYTEST) tests/infra tests/process/test_deployed_queue.py $(ARGS)
 
 bench: bootstrap ## Measure what benchmarks/README.md describes
 	@$(BIN)/python -m benchmarks $(ARGS)
