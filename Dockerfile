@@ -50,7 +50,7 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8085
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --retries=3 \
     CMD ["nrf-worker", "health"]
 ENTRYPOINT ["tini", "--", "nrf-worker"]
 CMD ["run"]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 
 Row = Mapping[str, object]
+QUERIES = Path(__file__).parents[2] / "infra" / "queries"
 
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _CONDITION = re.compile(r"\s*([\w.@]+)\s*(!=|=|in)\s*(.+?)\s*$", re.DOTALL)
@@ -25,6 +27,11 @@ _FUNCTIONS: dict[str, Callable[[Sequence[object]], object]] = {
     "max": lambda values: max(_numbers(values)),
     "avg": lambda values: fmean(_numbers(values)),
 }
+
+
+def saved_query(name: str) -> str:
+    """The text of a query that operators find ready in CloudWatch."""
+    return (QUERIES / f"{name}.insights").read_text(encoding="utf-8")
 
 
 def run(query: str, lines: Sequence[Mapping[str, object]]) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,18 +13,13 @@ from scripts.events import logged_events
 from tests.fakes.aws_proxy import AwsProxy
 from tests.fakes.boundaries import Shapefile, bow_tie
 from tests.fakes.embedded_metrics import figures
-from tests.fakes.insights import named_fields, run
+from tests.fakes.insights import QUERIES, named_fields, run, saved_query
 from tests.process.conftest import Environment
 from tests.process.test_worker import put_site, quote, request
 from worker.demo.fake_service import failing
 
-QUERIES = Path(__file__).parents[2] / "infra" / "queries"
 # On every line, or made by the log itself.
 STANDARD = {"@timestamp", "message", "correlation_id", "job_id", "job_type", "attempt"}
-
-
-def saved_query(name: str) -> str:
-    return (QUERIES / f"{name}.insights").read_text(encoding="utf-8")
 
 
 def test_operators_find_a_request_its_failure_and_what_it_was_computed_with(

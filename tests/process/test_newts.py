@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import psycopg
 
 from tests.fakes.boundaries import Shapefile, square
+from tests.fakes.insights import run, saved_query
 from tests.process.conftest import COMPLETED, FAILED, Environment
 
 # Inside the risk zones and partners' areas of the generated data set. Dwellings do not matter.
@@ -92,6 +93,9 @@ def test_sites_and_surveyed_ponds_become_a_posted_result_and_an_email(
     pinned = environment.value("SELECT reference_versions FROM jobs.assignment")
     assert isinstance(pinned, dict)
     assert set(pinned) == {"gcn_risk_zones", "edp_edges"}
+    (versions,) = run(saved_query("newt-jobs-by-data-version"), worker.lines)
+    assert versions["jobs"] == 1
+    assert versions["risk_zones"] == versions["edges"] == 1
 
 
 def test_without_a_survey_national_ponds_are_used(environment: Environment) -> None:

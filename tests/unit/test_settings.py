@@ -276,6 +276,20 @@ def test_a_stage_that_the_platform_does_not_have_is_refused(
             "http://localstack:4566",
             "AWS_ENDPOINT_URL has to use https in production",
         ),
+        *(
+            (name, "http://somewhere", f"{name} has to use https in production")
+            for name in (
+                "AWS_ENDPOINT_URL_S3",
+                "AWS_ENDPOINT_URL_SQS",
+                "SQS_DLQ_URL",
+                "SQS_QUEUE_URL",
+            )
+        ),
+        (
+            "DATABASE_URL",
+            "postgresql://worker@db/nrf?sslmode=%70refer",
+            "sslmode of DATABASE_URL has to be require or stronger in production",
+        ),
         ("DB_SSLMODE", "prefer", "DB_SSLMODE has to be require or stronger in production"),
         (
             "DATABASE_URL",

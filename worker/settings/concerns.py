@@ -56,6 +56,8 @@ class AwsSettings(Concern):
         "eu-west-2", validation_alias=AliasChoices("aws_region", "aws_default_region")
     )
     aws_endpoint_url: str | None = None
+    aws_endpoint_url_s3: str | None = None
+    aws_endpoint_url_sqs: str | None = None
     s3_input_bucket: CommaSeparated = ()
     s3_reference_bucket: CommaSeparated = ()
     s3_max_reference_bytes: int = Field(8 * 1024**3, ge=1)

@@ -151,7 +151,9 @@ class Settings:
             problems.append("DB_IAM_AUTHENTICATION needs DB_HOST, DB_NAME and DB_USER")
         problems.extend(unencrypted_token_problem(self.database))
         if self.runtime.is_production:
-            problems.extend(plain_text_problems(self.backend, self.notify, self.aws, self.database))
+            problems.extend(
+                plain_text_problems(self.backend, self.notify, self.aws, self.queue, self.database)
+            )
         return tuple(problems)
 
     def describe(self) -> tuple[tuple[str, str], ...]:

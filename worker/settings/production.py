@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
-from worker.settings.concerns import AwsSettings, BackendSettings, DatabaseSettings, NotifySettings
+from worker.settings.concerns import (
+    AwsSettings,
+    BackendSettings,
+    DatabaseSettings,
+    NotifySettings,
+    QueueSettings,
+)
 
 # Weaker than "require": libpq would go on without encryption.
 _WEAK = frozenset({"disable", "allow", "prefer"})
@@ -15,6 +22,7 @@ def plain_text_problems(
     backend: BackendSettings,
     notify: NotifySettings,
     aws: AwsSettings,
+    queue: QueueSettings,
     database: DatabaseSettings,
 ) -> tuple[str, ...]:
     """One line for each setting that would have data leave this host unencrypted."""
@@ -23,6 +31,11 @@ def plain_text_problems(
         "GOVUK_NOTIFY_BASE_URL": notify.govuk_notify_base_url,
         "GOVUK_NOTIFY_RESULTS_BASE_URL": notify.govuk_notify_results_base_url,
         "AWS_ENDPOINT_URL": aws.aws_endpoint_url,
+        # boto3 reads these two by itself.
+        "AWS_ENDPOINT_URL_S3": aws.aws_endpoint_url_s3,
+        "AWS_ENDPOINT_URL_SQS": aws.aws_endpoint_url_sqs,
+        "SQS_QUEUE_URL": queue.sqs_queue_url,
+        "SQS_DLQ_URL": queue.sqs_dlq_url,
     }
     return (
         *(
@@ -49,7 +62,7 @@ def _database_problems(database: DatabaseSettings) -> tuple[str, ...]:
     }
     problems = [] if database.db_sslmode not in _WEAK else ["DB_SSLMODE"]
     for name, url in urls.items():
-        said = _SSLMODE.search(url.get_secret_value()) if url is not None else None
+        said = _SSLMODE.search(unquote(url.get_secret_value())) if url is not None else None
         if said is not None and said[1] in _WEAK:
             problems.append(f"sslmode of {name}")
     return tuple(f"{name} has to be require or stronger in production" for name in problems)
