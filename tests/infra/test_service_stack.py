@@ -119,8 +119,13 @@ def test_the_daemon_would_start_with_the_variables_of_the_task(
     templates: Templates = request.getfixturevalue(stage)
     for name in [name for name in _environment() if name.isupper()]:
         monkeypatch.delenv(name, raising=False)
+    # A queue's Ref is its URL.
+    urls = {
+        one.ref: f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{one['QueueName']}"
+        for one in templates.every("SQS::Queue")
+    }
     for name, value in variables(templates).items():
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, urls.get(value, value))
     for name in secrets(templates):
         monkeypatch.setenv(name, "5ecret")
 
