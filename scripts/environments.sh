@@ -22,15 +22,18 @@ fill() {
     echo "$wanted" >"$venv/installed"
 }
 
-# Both at once: one downloads while the other unpacks.
+# Both at once: one downloads while the other unpacks. In the background each stops at its first
+# failure; called in a condition, bash would let it go on and call it done.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+failed=
 fill checkov >"$log" 2>&1 &
 checkov=$!
-fill infra || failed=infra
-wait "$checkov" || failed=checkov
+fill infra &
+wait $! || failed=infra
+wait "$checkov" || failed="$failed checkov"
 cat "$log" >&2
-if [ -n "${failed:-}" ]; then
-    echo "environments: could not make .venv-$failed" >&2
+if [ -n "$failed" ]; then
+    echo "environments: could not make these: $failed" >&2
     exit 69
 fi
