@@ -100,10 +100,12 @@ def test_what_cannot_be_handled_and_what_is_left_over_is_said(
     broken = world.add_list(data={"currentAnnualReview": {"reference": "no uuid"}})
     a = world.add_list()
     world.add_item(a, "p1")
+    late = world.add_item(a, "p2")
     world.batch(day("05-04"))
     world.worker(day("06-01"))
-    notify.refused = {"p1", "post1", "post2"}
+    notify.refused = {"p1", "p2", "post1", "post2"}
     world.worker(day("07-13"))
+    world.answer(late, "2026-07-13T15:00")
 
     (today,) = preview(world, "worker", "07-14", 1)
 

@@ -167,6 +167,16 @@ CASES: dict[str, tuple[Step, ...]] = {
         audits("started", "endAnnualReview", "unpublished"),
         run("07-15"),
     ),
+    "whoever answers after the end is not told that the entry is off the list": (
+        STARTED,
+        notify(fails=f"{ALL} {POST}"),
+        run_fails("07-13"),
+        notify(),
+        confirms("p1", "07-13"),
+        run("07-14", M9="p2 p3 p4", M10=POST),
+        items(p1=("CHECK_ANNUAL_REVIEW", False, False)),
+        run("07-15"),
+    ),
     "W29 the message comes again": (
         STARTED,
         run("06-01"),

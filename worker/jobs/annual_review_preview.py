@@ -18,7 +18,7 @@ from worker.lists import outbox, store, wording
 from worker.lists.decisions import Decision, assume_done, decide
 from worker.lists.entering import Entry, assume_entered, entry
 from worker.lists.milestones import Milestone
-from worker.lists.situation import ReviewList
+from worker.lists.situation import OVERDUE, ReviewList
 
 # Stands for the reference that a real plan is given at random.
 _NO_REFERENCE = UUID(int=0)
@@ -73,7 +73,12 @@ def _mornings(
 def _left(connection: Connection, review: ReviewList, day: date) -> tuple[Milestone, ...]:
     """E-mails about a review that has ended which earlier runs could not send."""
     found = outbox.open_mails(connection, review.id, day, settle_s=0)
-    return tuple(mail.kind for mail in found if mail.reference != review.reference)
+    overdue = {item.id for item in review.items if item.status == OVERDUE}
+    return tuple(
+        mail.kind
+        for mail in found
+        if mail.reference != review.reference and (mail.item_id is None or mail.item_id in overdue)
+    )
 
 
 def _can_be_handled(review: ReviewList) -> bool:

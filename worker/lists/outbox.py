@@ -94,8 +94,13 @@ def withdraw_others(
 
 
 def expire(connection: Connection, list_id: int, today: date) -> tuple[GivenUp, ...]:
-    """Give up every open e-mail about the list whose time is over."""
-    return _given_up(connection, "expire_mails", {"list_id": list_id, "today": today})
+    """Give up every open e-mail about the list whose time is over, or that is not true any more."""
+    about_end = Milestone.PROVIDER_UNPUBLISHED.value
+    return _given_up(
+        connection,
+        "expire_mails",
+        {"list_id": list_id, "today": today, "about_end": about_end},
+    )
 
 
 def open_mails(
