@@ -11,6 +11,7 @@ from tests.fakes.review_lists import day
 from tests.fakes.review_notify import PickyNotify
 from tests.fakes.review_scene import ALL, POST, Scene, Step, hidden, notify, run, scene_of
 from worker import logs
+from worker.errors import Interrupted
 from worker.settings import RuntimeSettings
 
 Line = dict[str, object]
@@ -51,6 +52,25 @@ def test_w5_that_none_of_the_staff_got_an_email_is_an_error(
         f" for list {scene.list_id} oneMonthBeforeStart before annual review start"
     )
     assert told(lines) == [("error", text)]
+
+
+def test_a_later_failure_for_a_second_member_of_staff_is_not_that_error(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run was stopped when the first had got it, so the e-mail counts as sent."""
+    stops = iter([False, False, True])
+
+    def checkpoint() -> None:
+        if next(stops):
+            raise Interrupted("stopped", "Stopped.")
+
+    with pytest.raises(Interrupted):
+        scene.world.worker(day("05-04"), checkpoint=checkpoint)
+    assert scene.new_mails() == {"M1": ["post1"]}
+
+    steps = notify(refuses="post2"), run("05-04")
+    assert logged(scene, capsys, "review.milestone_failed", *steps) == []
+    assert scene.world.outbox()[1] == ("M1", "post2@example.com", "failed", 1)
 
 
 def test_w4_that_one_of_the_staff_got_none_is_a_warning(

@@ -110,7 +110,10 @@ class Sender:
             # One of the staff has got it, so the others are not tried again.
             given_up = outbox.give_up_others(connection, list_id)
         self.tally.unsent += len(unsent - given_up)
+        has_arrived = {mail.kind for mail in mails if mail.id in given_up}
         for milestone, outcomes in tried.items():
+            if milestone in has_arrived:
+                continue
             # One provider's address may be wrong; all of them at once are not.
             tells = milestone.to_post or len(outcomes) > 1
             if tells and not {_Outcome.SENT, _Outcome.SUPPRESSED} & set(outcomes):
