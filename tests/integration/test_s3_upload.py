@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import logging
 import re
 import threading
 import time
@@ -13,12 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Fault, Refusal
+from worker import logs
 from worker.clients import s3_upload
+from worker.clients.s3_calls import Caller
 from worker.clients.s3_upload import OutputStore, UploadedObject
 from worker.demo.aws import AwsEmulator
 from worker.demo.fake_service import FakeService, Received, Reply
 from worker.errors import ConfigurationFault, Interrupted, PermanentError, TransientError
-from worker.settings import AwsSettings
+from worker.settings import AwsSettings, RuntimeSettings
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -155,6 +159,21 @@ def test_a_stop_does_not_wait_for_an_answer(world: World) -> None:
     answer.set()
     assert taken < 30
     assert "Uploads" not in world.s3.list_multipart_uploads(Bucket=world.bucket)
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_what_the_sdk_logs_during_a_call_tells_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(RuntimeSettings(log_format="json"))
+
+    with logs.correlated("trace-export"):
+        logs.about(job_id="water.export:1")
+        Caller("bucket", lambda: None)(
+            lambda: logging.getLogger("botocore.credentials").warning("Refresh failed.")
+        )
+
+    (line,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert line["message"] == "Refresh failed."
+    assert (line["correlation_id"], line["job_id"]) == ("trace-export", "water.export:1")
 
 
 class StrictS3(FakeService):

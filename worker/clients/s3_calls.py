@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +40,9 @@ class Caller:
             except BaseException as error:  # noqa: BLE001 - raised by whoever waits
                 future.set_exception(error)
 
-        threading.Thread(target=target, name="s3", daemon=True).start()
+        # What the SDK logs, say of credentials that it cannot refresh, is about this job.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(target,), name="s3", daemon=True).start()
         with self._translated():
             while True:
                 try:
