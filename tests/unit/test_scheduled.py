@@ -207,6 +207,7 @@ def test_a_run_that_fails_by_itself_or_takes_too_long_says_so(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["message"] for line in lines] == events
     assert [line["summary"] for line in lines] == ["not done" for _ in events]
+    assert [line["error_code"] for line in lines] == ["query_cancelled" for _ in events]
 
 
 def test_support_is_told_which_run_has_failed() -> None:

@@ -208,11 +208,15 @@ class ScheduledJob(Generic[RequestT]):
     def _reported(self, context: JobContext) -> Iterator[dict[str, int]]:
         about = {"job_type": self.type, "run_date": str(self._request.run_date)}
         counts: dict[str, int] = {}
+        error_code: str | None = None
         complete = False
         started = time.monotonic()
         try:
             yield counts
             complete = True
+        except WorkerError as error:
+            error_code = error.code
+            raise
         finally:
             # Summaries and names of fields are those that operators already search for.
             taken_ms = round((time.monotonic() - started) * 1000)
@@ -222,4 +226,6 @@ class ScheduledJob(Generic[RequestT]):
                 _log.info("run.completed", summary=summaries.complete, **about, **counts, **took)
             elif context.interruption.reason in (None, StopReason.TIMED_OUT):
                 # A stop, a lost lease or a message held too long says nothing about the run.
-                _log.error("run.failed", summary=summaries.failed, **about, **took)
+                _log.error(
+                    "run.failed", summary=summaries.failed, error_code=error_code, **about, **took
+                )
