@@ -58,9 +58,16 @@ _JSON_TEXT = sql.SQL(
     r""" '("(?:[^"\\]|\\.)*") ?', '\1', 'g')"""
 )
 _JSONB_TEXT = sql.SQL("{column}::jsonb::text")
+# No text has NUL or half of a surrogate pair, but a string of type json may: that one stays as JSON
+# writes it, or its schema could never be exported. Other escapes and whole pairs go first.
+_JSON_STRING = sql.SQL(
+    r"""CASE WHEN regexp_replace({column}::text,"""
+    r""" '\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..', '', 'g') ~ '\\u(0000|[dD][89a-fA-F])'"""
+    r""" THEN {text_quoted} ELSE {scalar_quoted} END"""
+)
 _DOCUMENT = sql.SQL(
     "CASE {kind}({column})"
-    " WHEN 'string' THEN {scalar_quoted}"
+    " WHEN 'string' THEN {string}"
     " WHEN 'number' THEN trim_scale({scalar}::numeric)::text"
     " WHEN 'boolean' THEN {scalar}"
     " WHEN 'null' THEN NULL"
@@ -150,13 +157,16 @@ def _document(base_type: str, name: sql.Identifier, style: LineStyle) -> sql.Com
     is_binary = base_type == "jsonb"
     value = sql.SQL("{}::{}").format(name, sql.SQL("jsonb") if is_binary else sql.SQL("json"))
     scalar = sql.SQL("(({}) #>> ARRAY[]::text[])").format(value)
-    text = _JSONB_TEXT if is_binary else _JSON_TEXT
+    text_quoted = _quoted((_JSONB_TEXT if is_binary else _JSON_TEXT).format(column=name))
+    string = _text(scalar, style)
+    if not is_binary:
+        string = _JSON_STRING.format(column=value, text_quoted=text_quoted, scalar_quoted=string)
     return _DOCUMENT.format(
         kind=sql.SQL("jsonb_typeof" if is_binary else "json_typeof"),
         column=value,
         scalar=scalar,
-        scalar_quoted=_text(scalar, style),
-        text_quoted=_quoted(text.format(column=name)),
+        string=string,
+        text_quoted=text_quoted,
     )
 
 
