@@ -1,4 +1,8 @@
-"""An export is one moment of all schemas, and its manifest says what of it is in the bucket."""
+"""An export is one moment of all schemas, and its manifest says what of it is in the bucket.
+
+X1 to X18, here and in the other tests of the export, are the cases that it was specified by. X10,
+memory while millions of rows are read, is measured by ``benchmarks/export.py``.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +70,7 @@ def only_returns_failed(world: ExportWorld, manifest: ExportManifest) -> str:
 
 
 def test_tables_come_by_name_and_views_are_left_out(world: ExportWorld) -> None:
+    """X1."""
     world.execute(
         "CREATE SCHEMA water",
         "CREATE TABLE water.b AS SELECT 2 AS id",
@@ -159,6 +164,7 @@ def test_members_get_the_prefix_that_older_readers_expect(world: ExportWorld) ->
 
 
 def test_all_tables_are_of_one_moment_in_every_schema(world: ExportWorld) -> None:
+    """X9."""
     world.execute(
         *("CREATE SCHEMA water", "CREATE SCHEMA crm"),
         *(f"CREATE TABLE {t} (id int)" for t in ("water.child", "water.parent", "crm.cousin")),
@@ -213,6 +219,7 @@ def test_nobody_empties_or_alters_a_table_before_it_is_read(world: ExportWorld) 
 
 
 def test_a_partitioned_table_is_one_file_and_an_heir_has_its_own_rows(world: ExportWorld) -> None:
+    """X11."""
     world.execute(
         "CREATE SCHEMA water",
         "CREATE TABLE water.readings (year int) PARTITION BY RANGE (year)",
@@ -237,6 +244,7 @@ def test_a_partitioned_table_is_one_file_and_an_heir_has_its_own_rows(world: Exp
 
 
 def test_a_table_that_cannot_be_read_fails_its_schema_only(world: ExportWorld) -> None:
+    """X12; ``scratch`` finds files that are left."""
     world.one_table_each(ALL_SCHEMAS)
     world.execute(
         f"CREATE TABLE returns.unreadable AS SELECT {UNREADABLE} AS j",
@@ -292,6 +300,7 @@ def test_a_table_that_stays_locked_fails_its_schema_only(world: ExportWorld) -> 
 def test_a_schema_without_tables_fails_and_the_others_do_not(
     world: ExportWorld, there: bool
 ) -> None:
+    """X14."""
     world.one_table_each()
     world.execute("DROP TABLE returns.things" if there else "DROP SCHEMA returns CASCADE")
     manifest = incomplete(world)
@@ -306,6 +315,7 @@ def test_a_table_whose_name_is_no_file_name_fails_its_schema_only(world: ExportW
 
 
 def test_an_archive_that_cannot_be_uploaded_fails_its_schema_only(world: ExportWorld) -> None:
+    """X13; ``scratch`` finds files that are left."""
     world.one_table_each()
 
     def no_returns(call: Call) -> Fault | None:
@@ -400,6 +410,7 @@ def test_a_bucket_that_is_closed_to_us_is_found_out_before_anything_is_read(
 def test_what_a_killed_run_has_left_is_removed_and_not_mixed_in(
     world: ExportWorld, scratch: Path
 ) -> None:
+    """X16."""
     world.one_table_each()
     world.s3.create_multipart_upload(Bucket=world.bucket, Key="export/water.tgz")
     world.s3.create_multipart_upload(Bucket=world.bucket, Key="elsewhere/water.tgz")

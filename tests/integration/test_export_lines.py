@@ -59,8 +59,8 @@ FIELDS = {
     "zero": ("integer", "0", "0"),
     "small integer": ("smallint", "-7", "-7"),
     "oid": ("oid", "42", "42"),
-    "bigint beyond a double": ("bigint", "9007199254740993", "9007199254740993"),
-    "numeric beyond a double": (
+    "X4 bigint beyond a double": ("bigint", "9007199254740993", "9007199254740993"),
+    "X4 numeric beyond a double": (
         "numeric",
         "12345678901234567890.12",
         "12345678901234567890.12",
@@ -87,7 +87,7 @@ FIELDS = {
     "endless date": ("date", "'infinity'", "Infinity"),
     "date before our era": ("date", "'0044-03-15 BC'", "0044-03-15 BC"),
     "timestamp": ("timestamp", "'2026-01-31 09:05:07.123'", "2026-01-31T09:05:07.123Z"),
-    "timestamp at midnight": ("timestamp", "'2024-02-29'", "2024-02-29T00:00:00.000Z"),
+    "X6 timestamp at midnight": ("timestamp", "'2024-02-29'", "2024-02-29T00:00:00.000Z"),
     "timestamp with microseconds": (
         "timestamp",
         "'2026-03-04 10:11:12.013999'",
@@ -178,10 +178,12 @@ def _line_of(connection: Connection, table: Table) -> str:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_value_is_written_by_the_type_of_its_column(name: str, lines: dict[str, str]) -> None:
+    """X3; the names of X4 and X6 say so."""
     assert lines[name] == FIELDS[name][2]
 
 
 def test_a_whole_row(connection: Connection) -> None:
+    """X3."""
     definition = (
         "id uuid, clause text, quantity int, note text, at timestamptz, flag boolean, a int,"
         " b text, c boolean, d int, e float8, meta json"
@@ -264,6 +266,7 @@ def test_numbers_and_texts_are_exact(
 
 
 def test_readers_get_every_text_back(connection: Connection) -> None:
+    """X7."""
     texts = ['say "x", twice', "one\r\ntwo\nthree", "£é😀", "", " ", "\\.", "'"]
     connection.execute("CREATE SCHEMA sample; CREATE TABLE sample.texts (id int, t text)")
     for number, text in enumerate(texts):
@@ -280,6 +283,7 @@ def test_readers_get_every_text_back(connection: Connection) -> None:
 def test_names_of_columns_are_those_of_the_database_above_their_values(
     connection: Connection,
 ) -> None:
+    """X8."""
     content = exported(
         connection,
         'x_1 int, x__1 int, "Mixed Case" int, "order" int, dropped int, "a""b" int',
@@ -302,6 +306,7 @@ def test_a_dropped_column_leaves_no_gap(connection: Connection) -> None:
 
 
 def test_a_table_without_rows_is_its_header(connection: Connection) -> None:
+    """X2."""
     assert exported(connection, "licence_ref text, start_date date") == (
         b'"licence_ref","start_date"\n'
     )
@@ -324,6 +329,7 @@ def test_a_domain_is_written_as_the_type_behind_it(connection: Connection) -> No
 def test_older_readers_get_midnight_as_a_date_and_an_empty_text_as_nothing(
     connection: Connection,
 ) -> None:
+    """X6."""
     definition = "m timestamp, z timestamptz, n timestamp, t text, j jsonb"
     row = "'2024-02-29', '2024-02-29 01:00+01:00', '2024-02-29 00:00:00.001', '', '\"\"'"
 

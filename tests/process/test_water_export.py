@@ -22,6 +22,7 @@ def world(environment: Environment) -> ExportWorld:
 def test_a_message_exports_every_schema_and_the_manifest_comes_last(
     environment: Environment, world: ExportWorld, tmp_path: Path
 ) -> None:
+    """X17, and X5: a zone of the process changes no date."""
     world.execute("ALTER TABLE water.things ADD made date DEFAULT '2024-02-29'")
     run_id = "0f8fad5b-d9cb-469f-a165-70867728950e"
     environment.send(scheduled(runId=run_id), correlation_id="trace-export")

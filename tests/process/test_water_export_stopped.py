@@ -56,6 +56,7 @@ def held_upload(environment: Environment) -> Iterator[tuple[Held, dict[str, str]
 def test_a_stop_leaves_no_manifest_no_parts_and_the_message(
     environment: Environment, world: ExportWorld, tmp_path: Path
 ) -> None:
+    """X18."""
     environment.send(scheduled())
     with (
         held_upload(environment) as (held, variables),
@@ -80,6 +81,7 @@ def test_a_stop_leaves_no_manifest_no_parts_and_the_message(
 def test_what_a_killed_export_leaves_is_removed_by_the_next_attempt(
     environment: Environment, world: ExportWorld, tmp_path: Path
 ) -> None:
+    """X16."""
     environment.send(scheduled())
     short = {"WORKER_LEASE_SECONDS": "2", "SQS_VISIBILITY_TIMEOUT": "7", "TMPDIR": str(tmp_path)}
     with held_upload(environment) as (held, variables):
@@ -103,6 +105,7 @@ def test_what_a_killed_export_leaves_is_removed_by_the_next_attempt(
 def test_of_two_exports_at_the_same_time_one_works_and_the_other_comes_back_later(
     environment: Environment, world: ExportWorld
 ) -> None:
+    """X15."""
     with (
         held_upload(environment) as (held, variables),
         environment.worker(**variables) as first,
@@ -122,6 +125,8 @@ def test_of_two_exports_at_the_same_time_one_works_and_the_other_comes_back_late
 
     released = [one for worker in both for one in worker.events("message.released")]
     assert retried["error_code"] == "job_already_running"
+    failed = [one for worker in both for one in worker.events("run.failed")]
+    assert [one["error_code"] for one in failed] == ["job_already_running"]
     assert [one["delay_s"] for one in released] == [1800]
     assert world.manifest().status == "complete"
     assert world.members("permit") == {"permit/things.csv": b'"id"\n1\n'}
