@@ -108,7 +108,7 @@ class Service(Section):
 class Scaling(Section):
     """How many tasks: so many that each has about ``backlog_per_task`` waiting messages.
 
-    None at all, to drain the service, is min_tasks and max_tasks 0.
+    None at all, for the first deployment or to drain the service, is min_tasks and max_tasks 0.
     """
 
     min_tasks: int = Field(ge=0)
@@ -178,6 +178,14 @@ class ExistingDatabase(Section):
     resource_id: Annotated[str, StringConstraints(pattern=r"^(db|prx|cluster)-\w+$")] | None = None
     # A secret with username and password, needed for password authentication.
     secret_arn: Arn | None = None
+    # The key that this secret is encrypted with, unless that is Secrets Manager's own.
+    secret_kms_key: Arn | None = None
+
+    @model_validator(mode="after")
+    def _key_of_the_secret(self) -> Self:
+        if self.secret_kms_key is not None and self.secret_arn is None:
+            raise ValueError("secret_kms_key belongs to secret_arn")
+        return self
 
 
 class Database(Section):
@@ -199,6 +207,11 @@ class Database(Section):
                 raise ValueError("IAM authentication needs existing.resource_id")
             if self.authentication == "password" and self.existing.secret_arn is None:
                 raise ValueError("password authentication needs existing.secret_arn")
+        elif self.authentication == "password":
+            raise ValueError(
+                "authentication has to be iam with create: the one password that RDS makes is that"
+                " of its master user, whom the worker must not be"
+            )
         return self
 
 
@@ -209,7 +222,15 @@ class Secret(Section):
     """
 
     arn: Arn | None = None
+    # The key that the secret of this ARN is encrypted with, unless that is Secrets Manager's own.
+    kms_key: Arn | None = None
     variables: tuple[Variable, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _key_of_theirs(self) -> Self:
+        if self.kms_key is not None and self.arn is None:
+            raise ValueError("kms_key belongs to arn: a secret that is made here has our own key")
+        return self
 
 
 class Backend(Section):

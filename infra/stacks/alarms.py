@@ -19,6 +19,10 @@ from infra.stage import Stage
 
 _FIVE_MINUTES = Duration.minutes(5)
 _FREE_STORAGE_BYTES = 5 * 1024**3
+# The worker takes stock between two polls, so while a long job runs there is nothing to see: some
+# of the last half-hour's five minutes have to tell, not all of them.
+_STOCK_PERIODS = 6
+_STOCK_BREACHING = 3
 
 
 class Alarms(Construct):
@@ -80,11 +84,12 @@ class Alarms(Construct):
         )
         self._alarm(
             "stranded-jobs",
-            metrics.worker("JobsStranded", "Maximum"),
+            metrics.worker("JobsStranded", "Maximum", period=_FIVE_MINUTES),
             1,
             "Open jobs that nobody works on; their messages are probably dead letters: worker dlq"
             " redrive --stranded",
-            periods=3,
+            periods=_STOCK_PERIODS,
+            breaching=_STOCK_BREACHING,
         )
         self._alarm(
             "oldest-message",
@@ -99,10 +104,11 @@ class Alarms(Construct):
         thresholds = self._stage.config.alarms
         self._alarm(
             "deliveries-pending",
-            metrics.worker("DeliveriesPendingAge", "Maximum"),
+            metrics.worker("DeliveriesPendingAge", "Maximum", period=_FIVE_MINUTES),
             thresholds.deliveries_pending_seconds,
             "A result has not reached the backend or its requester: saved query deliveries-pending",
-            periods=3,
+            periods=_STOCK_PERIODS,
+            breaching=_STOCK_BREACHING,
         )
         self._alarm(
             "backend-failures",
@@ -114,6 +120,9 @@ class Alarms(Construct):
             ),
             thresholds.backend_failures,
             "The backend answers 5xx or not at all; deliveries are tried again by themselves",
+            # One failure is several requests in a row already; a restart of the backend is none.
+            periods=6,
+            breaching=3,
         )
         self._alarm(
             "configuration-fault",
@@ -127,10 +136,10 @@ class Alarms(Construct):
         metrics = self._metrics
         self._alarm(
             "start-refused",
-            self._counted(log_group, "start-refused", "worker.not_started"),
+            self._counted(log_group, "start-refused", "worker.not_started", "worker.crashed"),
             1,
-            "A task ended at its start, by its configuration or a missing dependency: the log's"
-            " worker.not_started says why",
+            "A task ended by itself, by its configuration, a missing dependency or an error that"
+            " nobody foresaw: the log's worker.not_started or worker.crashed says why",
         )
         self._alarm(
             "no-running-task",
@@ -166,13 +175,15 @@ class Alarms(Construct):
             below=True,
         )
 
-    def _counted(self, log_group: logs.ILogGroup, name: str, event: str) -> cloudwatch.Metric:
-        """How often an event is in the log."""
+    def _counted(self, log_group: logs.ILogGroup, name: str, *events: str) -> cloudwatch.Metric:
+        """How often one of the events is in the log."""
         count = logs.MetricFilter(
             self,
             f"count-{name}",
             log_group=log_group,
-            filter_pattern=logs.FilterPattern.string_value("$.message", "=", event),
+            filter_pattern=logs.FilterPattern.any(
+                *(logs.FilterPattern.string_value("$.message", "=", event) for event in events)
+            ),
             metric_namespace=self._stage.metrics_service,
             metric_name=name,
             metric_value="1",
@@ -189,6 +200,7 @@ class Alarms(Construct):
         *,
         below: bool = False,
         periods: int = 1,
+        breaching: int | None = None,
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> None:
         operator = (
@@ -205,7 +217,7 @@ class Alarms(Construct):
             threshold=threshold,
             comparison_operator=operator,
             evaluation_periods=periods,
-            datapoints_to_alarm=periods,
+            datapoints_to_alarm=breaching or periods,
             treat_missing_data=missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))

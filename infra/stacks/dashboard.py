@@ -12,7 +12,16 @@ from infra.stacks.metrics import Metrics
 from infra.stage import Stage
 
 _FIVE_MINUTES = Duration.minutes(5)
-_OUTCOMES = ("succeeded", "failed", "retried", "handed_back", "cancelled", "fenced")
+_OUTCOMES = (
+    "succeeded",
+    "failed",
+    "invalid",
+    "retried",
+    "reaped",
+    "handed_back",
+    "cancelled",
+    "fenced",
+)
 _DELIVERIES = ("backend.quote_patch", "backend.job_result", "notify.email")
 _THIRD = 8
 

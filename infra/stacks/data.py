@@ -25,6 +25,10 @@ class Data(Construct):
         self.queues = Queues(scope, stage)
         self.buckets = Buckets(scope, stage)
         self.secret = self._secret(stage)
+        # Secrets Manager asks this key in the name of whoever reads the secret.
+        self.secret_key_arn = (
+            self.key.key_arn if stage.config.secret.arn is None else stage.config.secret.kms_key
+        )
         self.log_group = logs.LogGroup(
             self,
             "Log",

@@ -74,13 +74,10 @@ def _created(
     if not wanted.multi_az:
         accept(instance, "CKV_AWS_157", "this stage may be away for as long as a restore takes")
     instance.connections.allow_default_port_from(network.worker, "The worker")
-    if settings.authentication == "password":
-        assert instance.secret is not None
-        secret_arn, user_arn = instance.secret.secret_arn, None
-    else:
-        assert instance.instance_resource_id is not None
-        secret_arn, user_arn = None, _user_arn(scope, stage, instance.instance_resource_id)
-    return Database(instance.db_instance_endpoint_address, secret_arn, user_arn, instance)
+    # The worker signs in with tokens: the secret that RDS has made is its master user's.
+    assert instance.instance_resource_id is not None
+    user_arn = _user_arn(scope, stage, instance.instance_resource_id)
+    return Database(instance.db_instance_endpoint_address, None, user_arn, instance)
 
 
 def _existing(scope: Stack, stage: Stage, existing: ExistingDatabase, network: Network) -> Database:

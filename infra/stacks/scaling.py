@@ -10,8 +10,8 @@ from aws_cdk import aws_sqs as sqs
 from infra.stage import Stage
 
 _Policy = autoscaling.CfnScalingPolicy
-# With no task running the whole backlog is one task's.
-_BACKLOG_PER_TASK = "waiting / IF(tasks > 0, tasks, 1)"
+# With no task running, or none counted, the whole backlog is one task's.
+_BACKLOG_PER_TASK = "waiting / IF(FILL(tasks, 0) > 0, FILL(tasks, 0), 1)"
 
 
 def scale_with_backlog(

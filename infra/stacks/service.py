@@ -40,6 +40,9 @@ class Service(Construct):
             service_name=stage.called("worker"),
             cluster=self.cluster,
             task_definition=self.task,
+            # Without a number the scaling decides, except that a new service gets one task. The
+            # first deployment has to start none, see docs/deploy.md.
+            desired_count=0 if stage.config.scaling.max_tasks == 0 else None,
             platform_version=ecs.FargatePlatformVersion.VERSION1_4,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             security_groups=[network.worker],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import Duration, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra.config.loading import InvalidConfig
@@ -66,6 +67,7 @@ def task_definition(
         environment=_environment(stage, data, database, scope.region),
         secrets=_secrets(scope, stage, data, database),
     )
+    _let_ecs_decrypt(task, stage, data)
     container.add_mount_points(
         ecs.MountPoint(container_path=service.scratch_path, source_volume=_SCRATCH, read_only=False)
     )
@@ -120,8 +122,8 @@ def _environment(stage: Stage, data: Data, database: Database, region: str) -> d
 
 
 def _secrets(scope: Stack, stage: Stage, data: Data, database: Database) -> dict[str, ecs.Secret]:
-    # By ARN: the key's own policy lets Secrets Manager decrypt for this account, and asking the
-    # secret for more would have the data's stack depend on this one.
+    # By ARN: granting access on the secret itself would write this stack's role into the policy of
+    # its key, and so have the data's stack depend on this one. See ``_let_ecs_decrypt``.
     worker = secretsmanager.Secret.from_secret_complete_arn(
         scope, "WorkerSecret", data.secret.secret_arn
     )
@@ -136,6 +138,31 @@ def _secrets(scope: Stack, stage: Stage, data: Data, database: Database) -> dict
         secrets["DB_USER"] = ecs.Secret.from_secrets_manager(login, "username")
         secrets["DB_PASSWORD"] = ecs.Secret.from_secrets_manager(login, "password")
     return secrets
+
+
+def _let_ecs_decrypt(task: ecs.FargateTaskDefinition, stage: Stage, data: Data) -> None:
+    """Let the execution role, which reads the secrets at a task's start, use their keys.
+
+    A key's policy that names the account lets nobody in by itself: it leaves that to the policies
+    of the account's roles.
+    """
+    existing = stage.config.database.existing
+    keys = [data.secret_key_arn, existing.secret_kms_key if existing else None]
+    known = [key for key in keys if key is not None]
+    if not known:
+        return
+    task.add_to_execution_role_policy(
+        iam.PolicyStatement(
+            sid="DecryptSecrets",
+            actions=["kms:Decrypt"],
+            resources=known,
+            conditions={
+                "StringEquals": {
+                    "kms:ViaService": f"secretsmanager.{stage.config.region}.amazonaws.com"
+                }
+            },
+        )
+    )
 
 
 def _without_capabilities(scope: Stack) -> ecs.LinuxParameters:

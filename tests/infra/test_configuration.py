@@ -40,6 +40,8 @@ def refused(tmp_path: Path, overlay: str, stage: str = "dev") -> str:
         ("image: {tag: latest}", "not latest"),
         ("backend: {base_url: 'http://backend'}", "backend.base_url"),
         ("network: {create: null}", "exactly one of create and existing"),
+        ("database: {authentication: password}", "authentication has to be iam with create"),
+        ("secret: {kms_key: 'arn:aws:kms:eu-west-2:1:key/k'}", "kms_key belongs to arn"),
         ("schedules: {jobs: {night: {job_type: water.nothing, at: '01:00'}}}", "water.nothing"),
         ("schedules: {jobs: {night: {job_type: water.export, at: 10:50}}}", "night.at"),
         ("variables: {BACKEND_API_KEY: secret}", "in variables and in secret.variables"),

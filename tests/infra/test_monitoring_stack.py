@@ -16,6 +16,7 @@ QUERIES = {
     "slowest-jobs",
     "deliveries-pending",
     "jobs-by-data-version",
+    "newt-jobs-by-data-version",
 }
 # name: (namespace, metric, dimensions without ServiceName of the worker, statistic, threshold)
 OURS = "NRFImpactAssessmentWorker"
@@ -27,7 +28,7 @@ ALARMS: dict[str, tuple[str, str, str, float]] = {
     "stranded-jobs": (OURS, "JobsStranded", "Maximum", 1),
     "oldest-message": (SQS, "ApproximateAgeOfOldestMessage", "Maximum", 1800),
     "deliveries-pending": (OURS, "DeliveriesPendingAge", "Maximum", 3600),
-    "backend-failures": (OURS, "DeliveryFailures", "Sum", 5),
+    "backend-failures": (OURS, "DeliveryFailures", "Sum", 1),
     "configuration-fault": (OURS, "ConfigurationFault", "Maximum", 1),
     "start-refused": ("nrf-worker-dev-worker", "start-refused", "Sum", 1),
     "no-running-task": (INSIGHTS, "RunningTaskCount", "Minimum", 1),
@@ -80,6 +81,17 @@ def test_silence_is_an_alarm_only_where_it_means_that_nobody_works(dev: Template
     assert set(alarms.values()) == {"notBreaching"}
 
 
+@pytest.mark.parametrize("name", ["stranded-jobs", "deliveries-pending", "backend-failures"])
+def test_an_alarm_on_what_is_seen_now_and_then_needs_no_unbroken_row(
+    dev: Templates, name: str
+) -> None:
+    # A worker with a long job takes no stock, and a delivery that failed is not tried every minute.
+    one = alarm(dev, name)
+
+    assert one["Period"] == 300
+    assert (one["DatapointsToAlarm"], one["EvaluationPeriods"]) == (3, 6)
+
+
 @pytest.mark.parametrize("name", [name for name, one in ALARMS.items() if one[0] == OURS])
 def test_alarms_on_the_workers_metrics_name_what_it_writes(dev: Templates, name: str) -> None:
     one = alarm(dev, name)
@@ -96,10 +108,13 @@ def test_a_start_that_is_refused_is_counted_from_the_log(dev: Templates) -> None
     log = dev.only("Logs::LogGroup", LogGroupName="/nrf-worker/dev/worker")
 
     assert count["LogGroupName"] == log.ref
-    assert count["FilterPattern"] == '{ $.message = "worker.not_started" }'
+    assert count["FilterPattern"] == (
+        '{ ($.message = "worker.not_started") || ($.message = "worker.crashed") }'
+    )
     assert count["MetricTransformations", 0, "MetricNamespace"] == "nrf-worker-dev-worker"
     source = (REPOSITORY / "worker" / "main.py").read_text(encoding="utf-8")
     assert '"worker.not_started"' in source
+    assert '"worker.crashed"' in source
 
 
 def test_the_topic_is_encrypted_and_people_are_subscribed(prod: Templates) -> None:
@@ -185,3 +200,19 @@ def test_the_dashboard_shows_the_alarms_and_the_workers_metrics(dev: Templates) 
     for namespace, metric in shown:
         if namespace == OURS:
             assert f'"{metric}"' in metrics_source(), metric
+
+
+def test_the_dashboard_shows_whatever_may_become_of_an_assessment(dev: Templates) -> None:
+    body = dev.only("CloudWatch::Dashboard").text("DashboardBody")
+    (shown,) = [
+        widget["properties"]["metrics"]
+        for widget in json.loads(body)["widgets"]
+        if widget["properties"].get("title") == "Outcomes of assessments"
+    ]
+    outcomes = {metric[metric.index("Outcome") + 1] for metric in shown}
+    written = re.findall(
+        r'"(?:job|claim|lease|message)\.\w+": "(\w+)"',
+        metrics_source(),
+    )
+
+    assert outcomes == set(written)

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from tests.fakes.templates import ACCOUNT, REGION, REPOSITORY, Resource, Templates, at
+from tests.fakes.templates import (
+    ACCOUNT,
+    REGION,
+    REPOSITORY,
+    Resource,
+    Templates,
+    at,
+    templates_of,
+)
 from worker.settings import KNOWN_JOB_TYPES, Settings
 
 CONTAINER = "ContainerDefinitions", 0
@@ -41,7 +49,8 @@ def policy(stage: Templates, role: str) -> dict[str, dict[str, JsonValue]]:
     """The statements of a role's policy by their Sid."""
     (owner,) = [one for one in stage.every("IAM::Role") if one.name.startswith(role)]
     found = stage.only("IAM::Policy", Roles=[owner.ref]).items("PolicyDocument", "Statement")
-    return {str(at(one, "Sid")): one for one in found if isinstance(one, dict)}
+    # CDK's own grants have none.
+    return {str(one["Sid"]): one for one in found if isinstance(one, dict) and "Sid" in one}
 
 
 def test_the_container_is_unprivileged_and_writes_to_its_scratch_volume_only(
@@ -172,6 +181,31 @@ def test_secrets_come_from_secrets_manager_and_nowhere_else(
         assert not [name for name in variables(stage) if re.search("KEY$|PASSWORD|SECRET", name)]
 
 
+def test_ecs_may_decrypt_the_secrets_that_it_hands_to_a_task(
+    dev: Templates, private: Templates
+) -> None:
+    (key,) = dev.every("KMS::Key")
+    secret = next(one for one in dev.every("SecretsManager::Secret") if one.stack == "data")
+    theirs = "arn:aws:kms:eu-west-2:444455556666:key/"
+    through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
+
+    # The key's policy names the account only, which leaves the role's own policy to say it.
+    assert secret["KmsKeyId"] == key.arn
+    assert policy(dev, "TaskExecutionRole")["DecryptSecrets"] == {
+        "Sid": "DecryptSecrets",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": key.arn,
+        "Condition": through,
+    }
+    granted = policy(private, "TaskExecutionRole")["DecryptSecrets"]
+    assert granted["Resource"] == [
+        f"{theirs}1b2c3d4e-0000-4000-8000-000000000002",
+        f"{theirs}1b2c3d4e-0000-4000-8000-000000000003",
+    ]
+    assert granted["Condition"] == through
+
+
 def test_tasks_run_in_private_subnets_without_a_public_address(dev: Templates) -> None:
     network = dev.only("ECS::Service")["NetworkConfiguration", "AwsvpcConfiguration"]
     (group,) = [
@@ -212,6 +246,20 @@ def test_the_service_replaces_tasks_before_it_ends_old_ones_and_rolls_back(dev: 
     assert not service.has("DesiredCount")
 
 
+def test_a_service_without_tasks_is_made_without_one(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Where it is absent CloudFormation makes a service with one task. Before the migration that
+    # one cannot start, and the circuit breaker would take back the task that migrates.
+    overlay = tmp_path / "first"
+    overlay.mkdir()
+    (overlay / "dev.yaml").write_text("scaling: {min_tasks: 0, max_tasks: 0}")
+
+    first = templates_of("dev", tmp_path_factory, overlay)
+
+    assert first.only("ECS::Service")["DesiredCount"] == 0
+
+
 def test_the_service_scales_with_the_messages_that_wait_for_each_task(
     dev: Templates, prod: Templates
 ) -> None:
@@ -229,7 +277,7 @@ def test_the_service_scales_with_the_messages_that_wait_for_each_task(
         "Dimensions": [{"Name": "QueueName", "Value": jobs.attribute("QueueName")}],
     }
     assert at(tasks, "MetricStat", "Metric", "MetricName") == "RunningTaskCount"
-    assert at(backlog, "Expression") == "waiting / IF(tasks > 0, tasks, 1)"
+    assert at(backlog, "Expression") == ("waiting / IF(FILL(tasks, 0) > 0, FILL(tasks, 0), 1)")
     assert (at(waiting, "ReturnData"), at(tasks, "ReturnData")) == (False, False)
     assert at(backlog, "ReturnData") is True
     assert at(tracking, "TargetValue") == 10
