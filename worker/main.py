@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from worker import logs, metrics, network
@@ -28,7 +29,8 @@ def main(*, drain: bool = False, max_idle_s: float | None = None) -> int:
     """Run the daemon until it is told to stop; returns the exit code (see ``worker.errors``).
 
     ``drain``: end, with 0, after the first poll that brings nothing. ``max_idle_s``: end, with 0,
-    when no message has come for so long, whatever the reason.
+    when no message has come for so long, whatever the reason. Either makes this a task that was
+    started for itself, which asks for no protection.
     """
 
     def enough(idle: Idle) -> bool:
@@ -41,6 +43,8 @@ def main(*, drain: bool = False, max_idle_s: float | None = None) -> int:
         return assemble(parts, sqs_source, enough=enough)
 
     def daemon(settings: Settings) -> int:
+        if drain or max_idle_s is not None:
+            settings = unprotected(settings)
         refuse(settings.problems_for_run())
         return supervised(settings, stop_signal(settings), consumer)
 
@@ -85,6 +89,11 @@ def refuse(problems: tuple[str, ...]) -> None:
     """Raise ConfigurationError if there is any problem."""
     if problems:
         raise ConfigurationError(problems)
+
+
+def unprotected(settings: Settings) -> Settings:
+    """The settings of a task that belongs to no service: only a service's can be protected."""
+    return replace(settings, ecs=settings.ecs.model_copy(update={"ecs_agent_uri": ""}))
 
 
 def stop_signal(settings: Settings) -> StopSignal:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import EX_DATAERR, EX_OK, EX_TEMPFAIL, CommandRefused
 from worker.logs import logger
-from worker.main import guarded, refuse, stop_signal, supervised
+from worker.main import guarded, refuse, stop_signal, supervised, unprotected
 from worker.queue.single import SingleMessageQueue
 from worker.settings import Settings
 
@@ -59,9 +59,7 @@ def run_job(job_type: str, payload: JsonObject, *, correlation_id: str | None = 
 
     def single(settings: Settings) -> int:
         only = settings.worker.model_copy(update={"worker_job_types": (job_type,)})
-        # ECS protects tasks of a service; one that is started for a job ends when it likes.
-        unprotected = settings.ecs.model_copy(update={"ecs_agent_uri": ""})
-        settings = replace(settings, worker=only, ecs=unprotected)
+        settings = unprotected(replace(settings, worker=only))
         refuse(settings.problems_for_run(with_queue=False))
         stop = stop_signal(settings)
         queue = SingleMessageQueue(message_id, body, correlation_id, wait=stop.wait)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.ecs_agent import CONTAINER, REFUSAL, TASK_ID, FakeEcsAgent
 from tests.process.conftest import Environment
+from tests.process.test_operators import start
 from tests.process.test_single_job import finished, job_run, payload
 from tests.process.test_worker import computing_blocked, put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
@@ -97,6 +98,19 @@ def test_a_task_that_was_started_for_one_job_asks_for_no_protection(
     assert code == 0
     assert agent.asked == []
     assert environment.value("SELECT worker_id FROM jobs.assignment") == f"{TASK_ID}/{CONTAINER}"
+
+
+@pytest.mark.parametrize("until", [("--drain",), ("--max-idle-seconds", "1")])
+def test_a_task_that_was_started_for_what_waits_asks_for_no_protection(
+    environment: Environment, agent: FakeEcsAgent, until: tuple[str, ...]
+) -> None:
+    environment.send(quote("NRF-000001"))
+
+    code, _ = finished(start(environment, "run", *until, **agent.variables))
+
+    assert code == 0
+    assert environment.messages() == 0
+    assert agent.asked == []
 
 
 def test_a_silent_agent_does_not_use_up_the_time_to_stop(
