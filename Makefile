@@ -6,8 +6,10 @@ SHELL := bash
 BIN := .venv/bin
 UV ?= uv
 STAGE ?= dev
-# Each test process has a PostGIS cluster and an AWS emulator of its own.
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+# Each test process has a PostGIS cluster and an AWS emulator of its own. Many tests wait for a real
+# worker rather than compute, so there are two for each core.
+TEST_PROCESSES ?= $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) * 2 )); echo $$(( n < 6 ? n : 6 )))
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
