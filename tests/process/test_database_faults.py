@@ -77,6 +77,8 @@ def test_a_database_lost_between_poll_and_claim_costs_no_attempt(
         worker.wait_for("message.released", delay_s=30)
         assert worker.events("dependency.down", error_code="database_unavailable")
         assert environment.value("SELECT count(*) FROM jobs.job") == 0
+        # Found by the probe too, before the next poll.
+        worker.wait_for("dependency.down", dependency="database")
         proxy.join()
         worker.wait_for("dependency.up")
         environment.send(quote())

@@ -49,6 +49,14 @@ def production(
         "ENVIRONMENT": "prod",
         "TRACING_HEADER": "x-request-of-another-platform",
         "AWS_ENDPOINT_URL": "https://localstack.test",
+        **{
+            # moto makes its queues' addresses of its own.
+            name: f"https://localstack.test{urlsplit(url).path}"
+            for name, url in (
+                ("SQS_QUEUE_URL", environment.queue.url),
+                ("SQS_DLQ_URL", environment.queue.dlq_url),
+            )
+        },
         "BACKEND_BASE_URL": "https://backend.test",
         "GOVUK_NOTIFY_BASE_URL": "https://notify.test",
         "DATABASE_URL": (
@@ -111,6 +119,8 @@ def test_nothing_is_sent_to_a_backend_whose_authority_is_unknown(
     variables = production(environment, network, authority) | {
         "ENVIRONMENT": "ext-test",
         "AWS_ENDPOINT_URL": environment.aws.endpoint_url,
+        "SQS_QUEUE_URL": environment.queue.url,
+        "SQS_DLQ_URL": environment.queue.dlq_url,
         "TRUSTSTORE_PRIVATE": "",
         "TRUSTSTORE_RDS_ROOT_CA": "",
         "DATABASE_URL": environment.database_url,
@@ -147,5 +157,7 @@ def test_production_refuses_plain_text_and_missing_keys_in_one_line_each(
         "BACKEND_BASE_URL has to use https in production",
         "GOVUK_NOTIFY_BASE_URL has to use https in production",
         "AWS_ENDPOINT_URL has to use https in production",
+        "SQS_QUEUE_URL has to use https in production",
+        "SQS_DLQ_URL has to use https in production",
         "DB_SSLMODE has to be require or stronger in production",
     ]
