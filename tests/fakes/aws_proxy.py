@@ -6,17 +6,17 @@ import json
 import re
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from worker.demo.aws import AwsEmulator, QueuePair
+from worker.demo.fake_service import ThreadingServer
 
 _NOT_FORWARDED = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding"}
 _SIGNED_BY = re.compile(r"Credential=([^/]+)/")
@@ -66,7 +66,7 @@ class AwsProxy:
 
     def __post_init__(self) -> None:
         self._upstream = httpx.Client(base_url=self.emulator.endpoint_url, timeout=40)
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
@@ -132,15 +132,6 @@ def _refused(call: Call, refusal: Refusal) -> _Answer:
         text = json.dumps({"__type": f"com.amazonaws.sqs#{refusal.code}", "message": "no"})
         content = "application/x-amz-json-1.0"
     return _Answer(refusal.status, {"content-type": content}, text.encode())
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        # A worker that is killed resets its connections.
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -70,6 +71,17 @@ def failing(status: int, body: JsonObject | str = "", **headers: str) -> Misbeha
 LOST_REPLY = Misbehaviour(carry_out=True, drop=True)
 
 
+class ThreadingServer(ThreadingHTTPServer):
+    """Takes it that a client which is killed resets its connections."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print what went wrong, unless the client is gone."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class FakeService(ABC):
     """Base of the fakes: listens in threads of its own between ``start`` and ``stop``."""
 
@@ -78,8 +90,7 @@ class FakeService(ABC):
         self._lock = threading.Lock()
         self._next: deque[Misbehaviour] = deque()
         self._always: Misbehaviour | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = ThreadingServer(("127.0.0.1", port), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @abstractmethod
