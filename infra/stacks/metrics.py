@@ -56,30 +56,21 @@ class Metrics:
 
     def running_tasks(self) -> cloudwatch.Metric:
         """Tasks that run, as Container Insights counts them."""
-        return cloudwatch.Metric(
-            namespace="ECS/ContainerInsights",
-            metric_name="RunningTaskCount",
-            statistic="Minimum",
-            period=_MINUTE,
-            dimensions_map=self._ecs,
-        )
+        return self._of_tasks("ECS/ContainerInsights", "RunningTaskCount", "Minimum")
 
     def memory(self) -> cloudwatch.Metric:
         """Memory of the fullest task, in per cent of what it may have."""
-        return cloudwatch.Metric(
-            namespace="AWS/ECS",
-            metric_name="MemoryUtilization",
-            statistic="Maximum",
-            period=_MINUTE,
-            dimensions_map=self._ecs,
-        )
+        return self._of_tasks("AWS/ECS", "MemoryUtilization", "Maximum")
 
     def cpu(self) -> cloudwatch.Metric:
         """CPU of the tasks, in per cent of what they may have."""
+        return self._of_tasks("AWS/ECS", "CPUUtilization", "Average")
+
+    def _of_tasks(self, namespace: str, name: str, statistic: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
-            namespace="AWS/ECS",
-            metric_name="CPUUtilization",
-            statistic="Average",
+            namespace=namespace,
+            metric_name=name,
+            statistic=statistic,
             period=_MINUTE,
             dimensions_map=self._ecs,
         )

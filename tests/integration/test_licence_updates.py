@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import calendar
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from threading import Barrier
@@ -13,26 +12,10 @@ import psycopg
 import pytest
 
 from tests.fakes.exports import wait_until
-from worker.demo.postgis import DatabaseServer
 from worker.demo.water_world import CREATED, WaterWorld
 from worker.water.licence_updates import add_to_workflow, window_start
 
 TODAY = date(2026, 6, 15)
-
-
-@pytest.fixture(scope="module")
-def water_url(postgis: DatabaseServer, domains_template: str) -> Iterator[str]:
-    """One database for tests whose transaction is rolled back."""
-    name = f"licences-{uuid.uuid4().hex[:12]}"
-    yield postgis.create_database(name, domains_template)
-    postgis.drop_database(name)
-
-
-@pytest.fixture
-def world(water_url: str) -> Iterator[WaterWorld]:
-    with psycopg.connect(water_url) as connection:
-        yield WaterWorld(connection)
-        connection.rollback()
 
 
 def at(text: str) -> datetime:

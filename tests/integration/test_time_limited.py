@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.demo.postgis import DatabaseServer
 from worker.demo.water_world import CREATED, WaterWorld
 from worker.water import licence_updates
 from worker.water.time_limited import add_to_workflow, ends_before
@@ -23,21 +21,6 @@ from worker.water.workflow import Workflow
 
 TODAY = date(2026, 6, 15)
 ENDS = date(2026, 8, 3)
-
-
-@pytest.fixture(scope="module")
-def water_url(postgis: DatabaseServer, domains_template: str) -> Iterator[str]:
-    """One database for tests whose transaction is rolled back."""
-    name = f"limits-{uuid.uuid4().hex[:12]}"
-    yield postgis.create_database(name, domains_template)
-    postgis.drop_database(name)
-
-
-@pytest.fixture
-def world(water_url: str) -> Iterator[WaterWorld]:
-    with psycopg.connect(water_url) as connection:
-        yield WaterWorld(connection)
-        connection.rollback()
 
 
 @dataclass(frozen=True)
