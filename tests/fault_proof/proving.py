@@ -58,9 +58,27 @@ class Run:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where tests run: a repository, or a copy of it, and a PostGIS that they may use.
+
+    Without ``database_url`` each run of pytest makes a PostGIS for itself.
+    """
+
+    root: Path
+    database_url: str | None = None
+
+
 @contextmanager
-def scratch_copy() -> Iterator[Path]:
-    """The repository as it stands, without what is ignored, in a directory that goes away."""
+def bench() -> Iterator[Bench]:
+    """A copy of the repository and a database of its own; both go away."""
+    with _scratch_copy() as root, EmbeddedPostgis() as server:
+        yield Bench(root, server.url("postgres"))
+
+
+@contextmanager
+def _scratch_copy() -> Iterator[Path]:
+    """The repository as it stands, without what is ignored."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=REPOSITORY,
@@ -75,61 +93,47 @@ def scratch_copy() -> Iterator[Path]:
                 target = root / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
-        _refuse_other_packages(root)
+        _refuse_other_packages(Bench(root))
         yield root
 
 
-def _refuse_other_packages(root: Path) -> None:
+def _refuse_other_packages(bench: Bench) -> None:
     """Make sure that tests and the processes they start use the copy's code."""
     found = subprocess.run(
         [sys.executable, "-c", "import worker; print(worker.__path__[0])"],
         cwd="/",
-        env=_environment(root),
+        env=_environment(bench),
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
-    if Path(found) != root / "worker":
+    if Path(found) != bench.root / "worker":
         raise RuntimeError(f"the copy's tests would use {found}")
 
 
-@contextmanager
-def shared_database() -> Iterator[None]:
-    """One PostGIS for every run of pytest, each of which would otherwise make its own."""
-    if os.environ.get("TEST_DATABASE_URL"):
-        yield
-        return
-    with EmbeddedPostgis() as server:
-        os.environ["TEST_DATABASE_URL"] = server.url("postgres")
-        try:
-            yield
-        finally:
-            del os.environ["TEST_DATABASE_URL"]
-
-
-def prove(patch: Patch, tests: Iterable[LinkedTest], root: Path) -> Run:
+def prove(patch: Patch, tests: Iterable[LinkedTest], bench: Bench) -> Run:
     """Run the tests with the patch applied; the copy is as it was afterwards."""
     try:
-        former = patch.apply(root)
+        former = patch.apply(bench.root)
     except PatchError as error:
         return Run(Outcome.BROKEN, (), str(error), 0.0)
     try:
         # One test that notices is enough.
-        return run_tests(tests, root, "--exitfirst")
+        return run_tests(tests, bench, "--exitfirst")
     finally:
         for path, text in former.items():
             path.write_text(text, encoding="utf-8")
 
 
-def passes_unpatched(run: Run, tests: Iterable[LinkedTest], root: Path) -> bool:
+def passes_unpatched(run: Run, tests: Iterable[LinkedTest], bench: Bench) -> bool:
     """Whether the tests that have noticed the patch pass without it, on the same busy machine."""
     named = {test.name: test for test in tests}
     same = [LinkedTest(named[name.partition("[")[0]].path, name) for name, _ in run.noticed]
-    return run_tests(same, root).outcome is Outcome.PASSED
+    return run_tests(same, bench).outcome is Outcome.PASSED
 
 
-def run_tests(tests: Iterable[LinkedTest], root: Path, *options: str, processes: int = 0) -> Run:
-    """Run these tests below ``root``, in ``processes`` parallel processes or in pytest's own."""
+def run_tests(tests: Iterable[LinkedTest], bench: Bench, *options: str, processes: int = 0) -> Run:
+    """Run these tests, in ``processes`` parallel processes or in pytest's own."""
     started = time.monotonic()
     with TemporaryDirectory(prefix="fault-proof-") as folder:
         report = Path(folder) / "report.xml"
@@ -140,8 +144,8 @@ def run_tests(tests: Iterable[LinkedTest], root: Path, *options: str, processes:
         command += sorted({test.node_id for test in tests})
         process = subprocess.run(
             command,
-            cwd=root,
-            env=_environment(root),
+            cwd=bench.root,
+            env=_environment(bench),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -158,13 +162,15 @@ def keep(name: str, run: Run) -> None:
     (LOGS / f"{name}.log").write_text(run.output, encoding="utf-8")
 
 
-def _environment(root: Path) -> dict[str, str]:
+def _environment(bench: Bench) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    folders = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    folders = {"PYTHONPATH": str(bench.root), "PYTHONDONTWRITEBYTECODE": "1"}
     # The acceptance data lies beside the repository, and not beside the copy.
     beside = REPOSITORY.parent / "shared" / "acceptance"
     # A kill at each seam is enough to see what a patch does.
-    return {"ACCEPTANCE_DATA": str(beside), "SEAM_KILLS": "1", **_PATIENT} | kept | folders
+    database = {"TEST_DATABASE_URL": bench.database_url} if bench.database_url else {}
+    seldom = {"ACCEPTANCE_DATA": str(beside), "SEAM_KILLS": "1", **_PATIENT}
+    return seldom | kept | folders | database
 
 
 def _read(report: Path, output: str, seconds: float, code: int) -> Run:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fault_proof.matrix import LinkedTest, rows
 from tests.fault_proof.patches import Patch, PatchFile, Replacement
-from tests.fault_proof.proving import Outcome, prove, run_tests
+from tests.fault_proof.proving import Bench, Outcome, prove, run_tests
 
 GUARDED = (
     "def halve(number):\n    if number % 2:\n        raise ValueError\n    return number // 2\n"
@@ -52,13 +52,13 @@ def test_only_a_tests_own_verdict_is_a_proof(
 ) -> None:
     replacement = Replacement(file="guarded.py", old="    if number % 2:\n", new=new)
     patch = Patch(1, "01-guard", PatchFile(takes_out="the guard", replace=(replacement,)))
-    assert prove(patch, [linked(test)], root).outcome is outcome
+    assert prove(patch, [linked(test)], Bench(root)).outcome is outcome
     assert (root / "guarded.py").read_text() == GUARDED
 
 
 def test_without_a_patch_the_tests_pass_and_a_missing_one_does_not(root: Path) -> None:
-    assert run_tests([linked("test_nothing")], root).outcome is Outcome.PASSED
-    assert run_tests([linked("test_gone")], root).outcome is Outcome.BROKEN
+    assert run_tests([linked("test_nothing")], Bench(root)).outcome is Outcome.PASSED
+    assert run_tests([linked("test_gone")], Bench(root)).outcome is Outcome.BROKEN
 
 
 def test_rows_are_read_from_a_page_with_their_tests() -> None:
