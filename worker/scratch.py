@@ -20,19 +20,24 @@ def scratch_directory(kind: str) -> Iterator[Path]:
     """
     prefix = f"nrf-{kind}-"
     _remove_abandoned(prefix)
-    with tempfile.TemporaryDirectory(prefix=prefix) as name:
-        directory = Path(name)
+    made = Path(tempfile.mkdtemp(prefix=f".{prefix}"))
+    try:
         # The kernel frees the lock when its process ends, however it ends.
-        with (directory / _LOCK).open("w") as lock:
+        with (made / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            files = directory / "files"
+            # Locked before others can find it, so that nobody takes it for abandoned.
+            made = made.rename(made.with_name(made.name.removeprefix(".")))
+            files = made / "files"
             files.mkdir()
             yield files
+    finally:
+        # What cannot be removed now is left to the next such job.
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _remove_abandoned(prefix: str) -> None:
     for directory in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        # Without the lock's file it is being made or removed at this moment, or somebody else's.
+        # Without the lock's file it is being removed at this moment, or somebody else's.
         with suppress(OSError), (directory / _LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(directory)

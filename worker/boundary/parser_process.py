@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
 from worker.boundary import wire
 from worker.boundary.limits import Limits
+from worker.scratch import scratch_directory
 
 # Interpreter, GDAL and the grid take about 0.4 s; a busy machine may take its time.
 _START_LIMIT_S = 60.0
@@ -57,16 +57,17 @@ class ParserProcess:
     """A child process, its pipes and its directory; started by the constructor."""
 
     def __init__(self, limits: Limits) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="boundary-"))
-        self._files = self._directory / "files"
+        self._cleanup = ExitStack()
+        directory = self._cleanup.enter_context(scratch_directory("parser"))
+        self._files = directory / "files"
         self._files.mkdir()
-        self._stderr_path = self._directory / "stderr"
+        self._stderr_path = directory / "stderr"
         self._most_bytes = _CHUNK * 64 + limits.max_vertices * 32 + limits.max_features * 4096
         self._ready = False
         try:
             self._process = self._started(limits)
         except OSError:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._cleanup.close()
             raise
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._answers = cast("IO[bytes]", self._process.stdout)
@@ -148,7 +149,7 @@ class ParserProcess:
         self._process.wait()
         self._requests.close()
         self._answers.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._cleanup.close()
 
 
 def _environment(home: Path) -> dict[str, str]:

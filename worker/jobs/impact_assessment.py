@@ -6,7 +6,6 @@ differ in where the boundary comes from and where the result goes.
 
 from __future__ import annotations
 
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +45,7 @@ from worker.jobs.report_files import NewtOutcome, NutrientOutcome, Outcome
 from worker.ledger.models import JsonObject, NewDelivery
 from worker.queue.envelope import Envelope
 from worker.reports.document import About
+from worker.scratch import scratch_directory
 from worker.settings import IMPACT_ASSESSMENT, Settings
 
 _FileT = TypeVar("_FileT")
@@ -163,12 +163,9 @@ class FileJob(ABC):
         """What ``read`` makes of an object in S3; an interruption kills the reading child."""
         tools = self._tools
         bucket = self._request.s3_bucket or tools.settings.aws.default_input_bucket
-        with tempfile.TemporaryDirectory(prefix="boundary-") as directory:
+        with scratch_directory("download") as directory:
             downloaded = tools.store.download(
-                bucket,
-                key,
-                Path(directory),
-                max_bytes=tools.settings.boundary.boundary_max_bytes,
+                bucket, key, directory, max_bytes=tools.settings.boundary.boundary_max_bytes
             )
             with context.interruption.abortable(tools.sandbox.abort):
                 return read(downloaded.path)
