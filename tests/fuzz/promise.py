@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 import shapely
 
 from tests.fakes.boundary_reading import MEGABYTE, checked, limits
+from tests.fuzz import witness
 from worker.boundary import wire
 from worker.boundary.attributes import MAX_DWELLINGS, MAX_TEXT
 from worker.boundary.codes import BOUNDARY_CODES
@@ -62,13 +62,12 @@ def examine(content: bytes, kind: Kind, folder: Path) -> Outcome:
     path.write_bytes(content)
     target.mkdir(exist_ok=True)
     started = time.process_time()
-    drawn: int | None = None
     try:
         answer = _read(kind, path, target)
+        if not isinstance(answer, BoundaryError):
+            witness.compare(answer, content, target)
     except Exception as error:
         raise Broken(f"{type(error).__name__}: {error}"[:200]) from error
-    else:
-        drawn = _points_drawn(target)
     finally:
         strangers = {entry.name for entry in folder.iterdir()} - {"upload", "files"}
         written = [entry.name for entry in target.iterdir()]
@@ -78,36 +77,7 @@ def examine(content: bytes, kind: Kind, folder: Path) -> Outcome:
         raise Broken("it took too long")
     if strangers or not all(re.fullmatch(r"boundary\.[a-z]{3,7}", name) for name in written):
         raise Broken(f"files of other names: {strangers} {written}")
-    outcome = judged(answer, kind)
-    if drawn is not None and not isinstance(answer, BoundaryError):
-        _compare_points(answer, drawn)
-    return outcome
-
-
-def _points_drawn(target: Path) -> int | None:
-    """Points of a shapefile's features that were not deleted; None if there is no shapefile."""
-    parts = [target / f"boundary{suffix}" for suffix in (".shp", ".shx", ".dbf")]
-    if not all(part.exists() for part in parts):
-        return None
-    main, index, table = (part.read_bytes() for part in parts)
-    try:
-        header_bytes, row_bytes = struct.unpack_from("<2H", table, 8)
-        points = 0
-        for row, (offset, _) in enumerate(struct.iter_unpack(">2i", index[100:])):
-            if table[header_bytes + row * row_bytes] != ord("*"):
-                points += int(struct.unpack_from("<i", main, 2 * offset + 8 + 40)[0])
-        return points
-    except (struct.error, IndexError):
-        # So damaged that it has to be refused.
-        return -1
-
-
-def _compare_points(answer: Boundary | SurveyPonds, drawn: int) -> None:
-    """Every point that was drawn is there; a conversion may add some."""
-    features = answer.features if isinstance(answer, Boundary) else answer.ponds
-    read = sum(int(shapely.get_num_coordinates(one.geometry)) for one in features)
-    if read < drawn or (read > drawn and answer.source_crs == "EPSG:27700"):
-        raise Broken(f"points drawn are not the points read: {drawn} and {read}")
+    return judged(answer, kind)
 
 
 def _read(kind: Kind, path: Path, target: Path) -> Answer:

@@ -6,15 +6,24 @@ is then renamed to the code it should end with (or ``read``) and what is wrong w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
+from shapely import MultiPolygon, Polygon
+from shapely.affinity import translate
 
+from tests.fakes.boundary_reading import limits
+from tests.fuzz import witness
 from tests.fuzz.mutate import Spoiler
 from tests.fuzz.promise import examine, judged
 from tests.fuzz.seeds import seeds
 from worker.boundary.codes import BOUNDARY_CODES
+from worker.boundary.model import Boundary, BoundaryFeature
+from worker.boundary.parse import read_boundary
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError
 
@@ -62,3 +71,39 @@ def test_the_same_hundred_spoiled_files_end_as_they_should(tmp_path: Path) -> No
         _, content = spoiler.spoil(random.choice(samples), samples)
         codes.add(examine(content, "boundary", tmp_path).code)
     assert len(codes) > 6
+
+
+def moved(one: BoundaryFeature) -> BoundaryFeature:
+    area = translate(one.geometry, 90.0)
+    assert isinstance(area, Polygon | MultiPolygon)
+    return replace(one, geometry=area)
+
+
+@pytest.mark.parametrize(
+    "misread",
+    [
+        lambda boundary: replace(boundary, features=tuple(map(moved, boundary.features))),
+        lambda boundary: replace(boundary, features=boundary.features[:-1]),
+        lambda boundary: replace(
+            boundary,
+            has_dwellings=True,
+            features=tuple(replace(one, dwellings=999) for one in boundary.features),
+        ),
+    ],
+    ids=["moved", "one left out", "other dwellings"],
+)
+def test_an_answer_that_is_not_what_the_file_says_is_noticed(
+    misread: Callable[[Boundary], Boundary], tmp_path: Path
+) -> None:
+    noticed = 0
+    for place, sample in enumerate(seeds()):
+        path, target = tmp_path / f"{place}.upload", tmp_path / str(place)
+        path.write_bytes(sample.content())
+        target.mkdir()
+        answer = read_boundary(path, filename_hint="", target=target, limits=limits())
+        witness.compare(answer, sample.content(), target)
+        with suppress(witness.Contradiction):
+            witness.compare(misread(answer), sample.content(), target)
+            continue
+        noticed += 1
+    assert noticed >= len(seeds()) - 4, "points of converted files are only counted"
