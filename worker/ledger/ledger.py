@@ -98,7 +98,7 @@ class Ledger:
         if remaining_s > 0:
             return Busy(remaining_s)
         vanished = _count_expired(connection, job)
-        claim = _assign(connection, job, new.key, worker_id, lease_s, pinned)
+        claim = _assign(connection, job, new, worker_id, lease_s, pinned)
         if vanished >= _VANISHED_LIMIT:
             return Poisoned(claim, JOB_POISON)
         if job.attempts >= job.max_attempts:
@@ -241,7 +241,7 @@ def _count_expired(connection: Connection, job: _Job) -> int:
 def _assign(
     connection: Connection,
     job: _Job,
-    key: str,
+    new: NewJob,
     worker_id: str,
     lease_s: float,
     pinned: JsonObject,
@@ -250,6 +250,7 @@ def _assign(
         statement(__package__, "assign"),
         {
             "job_id": job.id,
+            "payload": None if new.payload is None else Jsonb(new.payload),
             "worker_id": worker_id,
             "reopenings": job.reopenings,
             "reference_versions": Jsonb(pinned),
@@ -258,7 +259,7 @@ def _assign(
     ).fetchone()
     assert row is not None
     token, attempt = row
-    return Claim(_identity(job), key, token, attempt, job.max_attempts)
+    return Claim(_identity(job), new.key, token, attempt, job.max_attempts)
 
 
 def _close(connection: Connection, claim: Claim, outcome: str, error: WorkerError | None) -> int:

@@ -62,8 +62,9 @@ class Operations:
     def retry(self, job: StoredJob) -> JobStatus:
         """Open a failed job again; returns its status now.
 
-        SUCCEEDED if its result is stored: then only its deliveries are made again. An open job
-        stays as it is. Raises CommandRefused ``job_finished`` if it succeeded or was cancelled.
+        SUCCEEDED if its result is stored and was not erased from its deliveries: then only these
+        are made again. An open job stays as it is. Raises CommandRefused ``job_finished`` if it
+        succeeded or was cancelled.
         """
         with self._connect() as connection:
             status = _locked(connection, job.id)
@@ -82,6 +83,7 @@ class Operations:
         if job.type == UNREADABLE:
             return False
         with self._connect() as connection:
+            _locked(connection, job.id)
             return reopen(connection, job.id) is not None
 
     def redriven(self, job: MessageJob | None, message_id: str, new_id: str) -> None:

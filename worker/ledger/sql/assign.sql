@@ -1,7 +1,9 @@
 -- One row: the new attempt. Counted before the work starts, so a job that kills the process counts.
+-- A payload that was erased before the job was opened again is stored anew.
 WITH counted AS (
     UPDATE jobs.job
-    SET status = 'IN_PROGRESS', attempts = attempts + 1, updated_at = clock_timestamp()
+    SET status = 'IN_PROGRESS', attempts = attempts + 1, payload = coalesce(payload, %(payload)s),
+        updated_at = clock_timestamp()
     WHERE id = %(job_id)s AND status IN ('PENDING', 'IN_PROGRESS')
     RETURNING id, attempts
 )

@@ -1,5 +1,5 @@
 -- One row while the claim is ours: how one attempt at a delivery ended. One that was withheld while
--- it was under way (the job was cancelled) is recorded if it arrived.
+-- it was under way (the job was cancelled, opened again or has ended) is recorded if it arrived.
 UPDATE jobs.delivery
 SET status = %(status)s::jobs.delivery_status,
     delivered_at = CASE WHEN %(status)s = 'DELIVERED' THEN clock_timestamp() END,
@@ -7,5 +7,6 @@ SET status = %(status)s::jobs.delivery_status,
     claimed_by = NULL, claimed_until = NULL,
     error_code = %(error_code)s, error_detail = %(error_detail)s, response = %(response)s
 WHERE id = %(id)s AND claimed_by = %(token)s
-    AND (status = 'PENDING' OR (error_code = 'cancelled' AND %(status)s = 'DELIVERED'))
+    AND (status = 'PENDING'
+        OR (error_code IN ('cancelled', 'superseded') AND %(status)s = 'DELIVERED'))
 RETURNING id
