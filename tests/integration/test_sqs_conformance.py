@@ -549,12 +549,14 @@ def dead_letters_move_back_as_new_messages(bench: SqsBench) -> None:
     sent = bench.send(pair.url, "again", {"k": {"DataType": "String", "StringValue": "v"}})
     first = bench.receive_one(pair.url, visibility_s=0)
     bench.receive(pair.url)
+    # Timestamps are in milliseconds.
+    time.sleep(0.005)
     bench.sqs.start_message_move_task(SourceArn=pair.dlq_arn)
     moved = bench.receive_one(pair.url, wait_s=10)
     assert moved["MessageId"] != sent
     assert (moved["Body"], moved["MessageAttributes"]["k"]["StringValue"]) == ("again", "v")
     assert moved["Attributes"]["ApproximateReceiveCount"] == "1"
-    assert int(moved["Attributes"]["SentTimestamp"]) >= int(first["Attributes"]["SentTimestamp"])
+    assert int(moved["Attributes"]["SentTimestamp"]) > int(first["Attributes"]["SentTimestamp"])
     assert bench.counts(pair.dlq_url) == (0, 0, 0)
     (task,) = bench.sqs.list_message_move_tasks(SourceArn=pair.dlq_arn)["Results"]
     assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 1)

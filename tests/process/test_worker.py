@@ -159,6 +159,7 @@ def test_an_invalid_message_goes_to_the_dlq_with_its_code(
 
     refused = worker.wait_for("message.invalid")
     assert (refused["error_code"], refused["message_id"]) == (code, message_id)
+    assert {line["delay_s"] for line in worker.events("message.released")} == {0}
     assert environment.value("SELECT error_code FROM jobs.job") == code
     assert environment.backend.received == []
     assert len(environment.notify.sent) == 1, "support is told once, not at each receive"
@@ -205,6 +206,7 @@ def test_the_same_job_id_with_another_payload_is_refused_and_alters_nothing(
         worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
 
     assert worker.events("job.payload_mismatch")
+    assert {line["delay_s"] for line in worker.events("message.released")} == {0}
     assert len(environment.backend.received) == 1
     assert environment.value("SELECT status::text FROM jobs.job WHERE key = 'job-1'") == "SUCCEEDED"
 
@@ -239,10 +241,11 @@ def test_a_result_the_backend_rejects_fails_the_job_and_tells_support(
     assert [one.to for one in environment.notify.sent] == ["support@example.gov.uk"]
 
 
+@pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_pauses_polling_until_the_backend_takes_it(
-    environment: Environment,
+    environment: Environment, status: int
 ) -> None:
-    environment.backend.misbehave_always(failing(401))
+    environment.backend.misbehave_always(failing(status))
     environment.send(quote("NRF-000001"))
     with environment.worker(WORKER_CONFIGURATION_PAUSE_SECONDS="1") as worker:
         worker.wait_for("polling.paused")
@@ -358,6 +361,12 @@ def test_two_workers_run_one_job_once(environment: Environment) -> None:
     assert len(first.events("job.claimed") + second.events("job.claimed")) == 1
     assert len(environment.backend.received) == 1
     assert len(environment.notify.sent) == 1
+    (busy,) = first.events("job.busy") + second.events("job.busy")
+    (released,) = first.events("message.released") + second.events("message.released")
+    until_visible, until_free = str(released["delay_s"]), str(busy["lease_remaining_s"])
+    assert float(until_visible) > float(until_free), "no receive is spent on a live lease"
+    assert environment.messages() == 1
+    assert environment.dead_letters() == 0
 
 
 def test_a_killed_workers_job_is_run_by_the_next_and_delivered_once(
