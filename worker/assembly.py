@@ -209,7 +209,10 @@ def _measure(database: Database) -> None:
 def _keep_house(
     database: Database, settings: Settings, registry: Registry, notices: Notices
 ) -> None:
-    """What an idle worker does for all: end what nobody works on, erase what is past its time."""
+    """What an idle worker does for all that run its types of job: end what nobody works on.
+
+    And for all workers: erase what is past its time.
+    """
 
     def told(stored: StoredJob, error: WorkerError) -> tuple[NewDelivery, ...]:
         limit = settings.queue.sqs_max_body_bytes
@@ -218,6 +221,7 @@ def _keep_house(
 
     for job in reap(
         database.connection,
+        types=[one.name for one in registry.types],
         pending_limit_s=settings.worker.worker_pending_limit_seconds,
         notices=told,
     ):

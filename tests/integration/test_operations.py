@@ -47,8 +47,9 @@ def told(job: StoredJob, error: WorkerError) -> tuple[NewDelivery, ...]:
     return (NewDelivery("failed-support", "test.kind", {"job": job.key, "code": error.code}),)
 
 
-def reaped(bench: LedgerBench, *, pending_limit_s: float = DAY_S) -> tuple[Reaped, ...]:
-    return reap(connector(bench.url), pending_limit_s=pending_limit_s, notices=told)
+def reaped(bench: LedgerBench) -> tuple[Reaped, ...]:
+    own = (new_job().type,)
+    return reap(connector(bench.url), types=own, pending_limit_s=DAY_S, notices=told)
 
 
 def status(bench: LedgerBench, key: str = "job-1") -> object:
@@ -317,6 +318,21 @@ def test_a_job_that_nobody_starts_for_a_day_has_timed_out(bench: LedgerBench) ->
 
     assert (one.key, one.status, one.error_code) == ("old", JobStatus.TIMED_OUT, "job_not_started")
     assert status(bench, "young") == "PENDING"
+
+
+def test_jobs_of_other_types_are_left_to_workers_that_can_tell_about_them(
+    bench: LedgerBench,
+) -> None:
+    waits = new_job("waits", message_id="waits", type="reference.load")
+    bench.ledger.hand_back(bench.claimed(waits), AWAY)
+    bench.claimed(new_job("vanished", message_id="vanished", type="reference.load", max_attempts=1))
+    bench.expire_leases()
+    with psycopg.connect(bench.url) as connection:
+        connection.execute("UPDATE jobs.job SET updated_at = now() - interval '2 days'")
+
+    assert reaped(bench) == ()
+
+    assert (status(bench, "waits"), status(bench, "vanished")) == ("PENDING", "IN_PROGRESS")
 
 
 def test_only_one_worker_reaps_at_a_time(bench: LedgerBench) -> None:

@@ -170,8 +170,12 @@ def test_a_started_notice_whose_sender_died_is_not_sent_after_the_end(
         bench.ledger.fail(claim, BROKEN, (delivery(),))
     else:
         bench.expire_leases()
-        told = (delivery(),)
-        reap(connector(bench.url), pending_limit_s=86_400, notices=lambda job, error: told)
+        reap(
+            connector(bench.url),
+            types=(new_job().type,),
+            pending_limit_s=86_400,
+            notices=lambda job, error: (delivery(),),
+        )
 
     assert deliver_all(bench) == ["result"]
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from tests.fakes.boundaries import Shapefile, bow_tie
+from tests.fakes.ledger import LedgerBench, new_job
 from tests.fakes.sqs_proxy import SqsProxy
 from tests.process.conftest import FAILED, Environment
 from tests.process.test_worker import computing_blocked, put_site, request
@@ -261,10 +262,19 @@ def test_a_job_whose_worker_and_message_are_gone_times_out_and_its_requester_is_
         worker.signal(signal.SIGKILL)
         worker.wait()
     environment.aws.sqs.purge_queue(QueueUrl=environment.queue.url)
+    ledger = LedgerBench(environment.database_url)
+    ledger.claimed(new_job("load-1", type="reference.load", message_id="load-1", max_attempts=1))
+    ledger.expire_leases()
 
-    with environment.worker(WORKER_SWEEP_INTERVAL_SECONDS="0.5") as worker:
+    sweeps = {"WORKER_SWEEP_INTERVAL_SECONDS": "0.5"}
+    # One that does not know what an assessment is has nobody to tell.
+    with environment.worker(**sweeps, WORKER_JOB_TYPES="reference.load") as stranger:
+        assert stranger.wait_for("job.reaped")["job_id"] == "load-1"
+        stranger.wait_until(lambda: len(environment.notify.sent) == 1, "notice of the load")
+    assert stranger.events("job.reaped", job_id="job-1") == []
+    with environment.worker(**sweeps) as worker:
         ended = worker.wait_for("job.reaped")
-        worker.wait_until(lambda: len(environment.notify.sent) == 1, "notice to support")
+        worker.wait_until(lambda: len(environment.notify.sent) == 2, "notice to support")
 
     assert (ended["job_id"], ended["status"]) == ("job-1", "TIMED_OUT")
     assert ended["correlation_id"] == "trace-gone"
@@ -272,5 +282,5 @@ def test_a_job_whose_worker_and_message_are_gone_times_out_and_its_requester_is_
     body = posted.json()
     assert isinstance(body, dict)
     assert (body["status"], body["error"]["code"]) == ("FAILED", "attempts_exhausted")
-    assert environment.notify.sent[0].template_id == FAILED
-    assert environment.value("SELECT outcome FROM jobs.assignment") == "expired"
+    assert environment.notify.sent[1].template_id == FAILED
+    assert environment.value("SELECT count(*) FROM jobs.assignment WHERE outcome = 'expired'") == 2

@@ -6,7 +6,7 @@ wins, because each row is changed only in the status in which it was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -60,11 +60,14 @@ class _Overdue:
         )
 
 
-def reap(connect: Connect, *, pending_limit_s: float, notices: Notices) -> tuple[Reaped, ...]:
+def reap(
+    connect: Connect, *, types: Collection[str], pending_limit_s: float, notices: Notices
+) -> tuple[Reaped, ...]:
     """Close what is overdue, at most 200 jobs; nothing if another worker is at it.
 
-    ``pending_limit_s``: how long a job may wait to be started. ``notices``: what is sent once
-    about a job that has timed out; stored in the same transaction.
+    ``types``: those of the jobs that ``notices`` can tell about; jobs of others are left to their
+    own workers. ``pending_limit_s``: how long a job may wait to be started. ``notices``: what is
+    sent once about a job that has timed out; stored in the same transaction.
     """
     with connect() as connection:
         row = connection.execute(
@@ -72,10 +75,10 @@ def reap(connect: Connect, *, pending_limit_s: float, notices: Notices) -> tuple
         ).fetchone()
         if row is None or not row[0]:
             return ()
-        lapsed = _end(connection, "expire_leases", _LEASES_USED_UP, {}, notices)
-        waited = _end(
-            connection, "time_out_pending", _NEVER_STARTED, {"limit_s": pending_limit_s}, notices
-        )
+        ours: dict[str, object] = {"types": list(types)}
+        lapsed = _end(connection, "expire_leases", _LEASES_USED_UP, ours, notices)
+        waiting = {**ours, "limit_s": pending_limit_s}
+        waited = _end(connection, "time_out_pending", _NEVER_STARTED, waiting, notices)
     return (*lapsed, *waited)
 
 
@@ -83,7 +86,7 @@ def _end(
     connection: Connection,
     name: str,
     error: WorkerError,
-    parameters: dict[str, float],
+    parameters: dict[str, object],
     notices: Notices,
 ) -> Sequence[Reaped]:
     cursor = connection.cursor(row_factory=class_row(_Overdue))

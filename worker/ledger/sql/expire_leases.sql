@@ -1,4 +1,4 @@
--- One row a job whose worker has stopped renewing: its attempt is closed, and the job waits for
+-- One row a job of these types whose worker has stopped renewing: its attempt is closed, and the job waits for
 -- another or, when all its attempts are used up, has timed out. A renewal or a result that came
 -- first keeps the row out: the conditions are asked again of the newest version of each row.
 WITH due AS (
@@ -6,7 +6,7 @@ WITH due AS (
     FROM jobs.assignment AS a
     JOIN jobs.job AS j ON j.id = a.job_id
     WHERE a.completed_at IS NULL AND a.expires_at <= clock_timestamp()
-        AND j.status = 'IN_PROGRESS'
+        AND j.status = 'IN_PROGRESS' AND j.type = ANY (%(types)s)
     ORDER BY a.expires_at
     LIMIT 100
     FOR UPDATE OF j SKIP LOCKED

@@ -1,8 +1,9 @@
--- One row a job that nobody has started for too long: its message is gone, or in the DLQ.
+-- One row a job of these types that nobody has started for too long: its message is gone, or in the
+-- DLQ.
 WITH due AS (
     SELECT id
     FROM jobs.job
-    WHERE status = 'PENDING'
+    WHERE status = 'PENDING' AND type = ANY (%(types)s)
         AND updated_at < clock_timestamp() - make_interval(secs => %(limit_s)s)
     ORDER BY updated_at
     LIMIT 100
