@@ -11,21 +11,32 @@ import functools
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from worker.ledger.outbox import ClaimedDelivery
+    from worker.queue.sqs import Message
 
 # A delivery that a dead worker has claimed is free again after this, instead of two minutes.
-SHORT_CLAIM_S = 1.0
+SHORT_CLAIM_S = 4.0
 
 BACKEND, EMAIL = "backend.", "notify."
 
 
 def kill_at(seam: str) -> None:
     """The process ends by SIGKILL when it gets to this seam for the first time."""
+    _meet_at(seam, signal.SIGKILL)
+
+
+def stop_at(seam: str) -> None:
+    """The process is stopped when it gets to this seam for the first time, until SIGCONT."""
+    _meet_at(seam, signal.SIGSTOP)
+
+
+def _meet_at(seam: str, fate: signal.Signals) -> None:
     from worker import assembly
     from worker.execution import Execution
     from worker.jobs.deliveries import Deliverer
@@ -41,27 +52,35 @@ def kill_at(seam: str) -> None:
     def kind_of_claimed(_: Outbox, claimed: ClaimedDelivery, *__: object) -> str:
         return claimed.delivery.kind
 
+    def at_once(_: SqsQueue, __: Message, seconds: int) -> bool:
+        return seconds == 0
+
     def to(prefix: str, kind_of: Callable[..., str]) -> Callable[..., bool]:
         return lambda *args, **named: kind_of(*args, **named).startswith(prefix)
 
+    meet = functools.partial(_meet, fate)
     seams: dict[str, Callable[[], None]] = {
-        "claimed": lambda: _die(Execution, "compute", before=True),
-        "computed": lambda: _die(Execution, "compute"),
-        "committed": lambda: _die(Ledger, "succeed"),
-        "before-delete": lambda: _die(SqsQueue, "delete", before=True),
-        "deleted": lambda: _die(SqsQueue, "delete"),
+        "claimed": lambda: meet(Execution, "compute", before=True),
+        "computed": lambda: meet(Execution, "compute"),
+        "committed": lambda: meet(Ledger, "succeed"),
+        "failed": lambda: meet(Ledger, "fail"),
+        "before-delete": lambda: meet(SqsQueue, "delete", before=True),
+        "deleted": lambda: meet(SqsQueue, "delete"),
+        "before-release": lambda: meet(SqsQueue, "set_visibility", at_once, before=True),
+        "released": lambda: meet(SqsQueue, "set_visibility", at_once),
     }
     for name, prefix in (("backend", BACKEND), ("email", EMAIL)):
         sends, records = to(prefix, kind), to(prefix, kind_of_claimed)
         seams |= {
-            f"before-{name}": functools.partial(_die, Deliverer, "deliver", sends, before=True),
-            f"{name}-sent": functools.partial(_die, Deliverer, "deliver", sends),
-            f"{name}-recorded": functools.partial(_die, Outbox, "delivered", records),
+            f"before-{name}": functools.partial(meet, Deliverer, "deliver", sends, before=True),
+            f"{name}-sent": functools.partial(meet, Deliverer, "deliver", sends),
+            f"{name}-recorded": functools.partial(meet, Outbox, "delivered", records),
         }
     seams[seam]()
 
 
-def _die(
+def _meet(
+    fate: signal.Signals,
     owner: type,
     method: str,
     when: Callable[..., bool] = lambda *_, **__: True,
@@ -69,17 +88,22 @@ def _die(
     before: bool = False,
 ) -> None:
     original: Callable[..., object] = getattr(owner, method)
+    met = threading.Event()
+
+    def meet(*args: object, **named: object) -> None:
+        if not met.is_set() and when(*args, **named):
+            met.set()
+            os.kill(os.getpid(), fate)
 
     @functools.wraps(original)
-    def dying(*args: object, **named: object) -> object:
-        if before and when(*args, **named):
-            os.kill(os.getpid(), signal.SIGKILL)
+    def meeting(*args: object, **named: object) -> object:
+        if before:
+            meet(*args, **named)
         value = original(*args, **named)
-        if when(*args, **named):
-            os.kill(os.getpid(), signal.SIGKILL)
+        meet(*args, **named)
         return value
 
-    setattr(owner, method, dying)
+    setattr(owner, method, meeting)
 
 
 def keeper_dies(_: str) -> None:
@@ -115,9 +139,9 @@ def jobs_hang(_: str) -> None:
 
 def loop_wedges(_: str) -> None:
     """The loop never comes back from settling its first message."""
-    from worker.consumer import Consumer
+    from worker.settlement import Settlement
 
-    Consumer._settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign]
+    Settlement.settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign]
 
 
 def impatient_with_the_queue(seconds: str) -> None:
@@ -154,6 +178,7 @@ def clock_is_off(seconds: str) -> None:
 
 FAULTS: dict[str, Callable[[str], None]] = {
     "kill-at": kill_at,
+    "stop-at": stop_at,
     "keeper-dies": keeper_dies,
     "jobs-leak": jobs_leak,
     "jobs-hang": jobs_hang,

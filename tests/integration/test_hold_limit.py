@@ -83,7 +83,13 @@ class PatientType:
 
 class NothingToSend:
     def deliver(
-        self, kind: str, payload: Mapping[str, object], *, reference: str, attempts: int
+        self,
+        kind: str,
+        payload: Mapping[str, object],
+        *,
+        reference: str,
+        attempts: int,
+        before_send: Callable[[], None],
     ) -> DeliveryReceipt:
         raise AssertionError(f"{kind} {reference} {attempts} {payload}")
 
@@ -172,6 +178,9 @@ class SlowRunner:
         self.handled.append(message.message_id)
         self.clock.passed_s += TOO_LONG_S
         return DELETE
+
+    def write_left(self) -> None:
+        pass
 
     def deliver_overdue(self) -> Round:
         return Round()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self
 
@@ -96,7 +97,8 @@ class BackendClient:
     """Sends results to the configured backend.
 
     Both calls raise DeliveryRejected (400, 404 and other refusals), ConfigurationFault (401, 403,
-    redirects) and TransientError ``backend_unavailable`` (429, 5xx, no answer).
+    redirects) and TransientError ``backend_unavailable`` (429, 5xx, no answer). ``before_send`` is
+    called before each try and may raise.
     """
 
     def __init__(self, settings: BackendSettings, *, version: str = "unknown") -> None:
@@ -112,21 +114,38 @@ class BackendClient:
             unavailable=("backend_unavailable", "The backend does not answer at the moment."),
         )
 
-    def patch_quote(self, reference: str, body: QuotePatchBody) -> DeliveryReceipt:
+    def patch_quote(
+        self,
+        reference: str,
+        body: QuotePatchBody,
+        *,
+        before_send: Callable[[], None] = lambda: None,
+    ) -> DeliveryReceipt:
         """Give a quote its result; sending the same body again changes nothing there."""
         if not _QUOTE_REFERENCE.fullmatch(reference):
             raise _bad_id("quote reference")
-        answer = self._http.send("PATCH", f"/quotes/{reference}", body.as_json())
+        answer = self._http.send(
+            "PATCH", f"/quotes/{reference}", body.as_json(), before_send=before_send
+        )
         return self._receipt(answer, unknown="backend_unknown_quote")
 
     def post_job_result(
-        self, job_id: str, body: JsonObject, *, idempotency_key: str
+        self,
+        job_id: str,
+        body: JsonObject,
+        *,
+        idempotency_key: str,
+        before_send: Callable[[], None] = lambda: None,
     ) -> DeliveryReceipt:
         """Give a job its result; the backend tells a repetition by ``idempotency_key``."""
         if not _JOB_ID.fullmatch(job_id):
             raise _bad_id("job id")
         answer = self._http.send(
-            "POST", f"/jobs/{job_id}/result", body, headers={"idempotency-key": idempotency_key}
+            "POST",
+            f"/jobs/{job_id}/result",
+            body,
+            headers={"idempotency-key": idempotency_key},
+            before_send=before_send,
         )
         return self._receipt(answer, unknown="backend_unknown_job")
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -104,12 +104,19 @@ class HttpService:
         )
 
     def send(
-        self, method: str, path: str, body: JsonObject, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: JsonObject,
+        *,
+        headers: Mapping[str, str] | None = None,
+        before_send: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Send ``body`` as JSON; the first answer that is not 408, 425, 429 or 5xx.
 
-        The same body gives the same bytes. Raises TransientError, with ``retry_after_s`` if the
-        other side named a time, after four tries, or earlier when that time is long.
+        The same body gives the same bytes. ``before_send`` is called before each try and may raise.
+        Raises TransientError, with ``retry_after_s`` if the other side named a time, after four
+        tries, or earlier when that time is long.
         """
         content = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         sent = {**(headers or {}), **self._trace(), "content-type": "application/json"}
@@ -117,7 +124,7 @@ class HttpService:
             method, f"{self._base_url}{path}", content=content, headers=sent
         )
         try:
-            return self._with_retries(request)
+            return self._with_retries(request, before_send)
         except _NotNow as failure:
             code, sentence = self._unavailable
             raise TransientError(
@@ -147,7 +154,7 @@ class HttpService:
         redacted = redact(" ".join(text[:_REDACTED_CHARACTERS].split()))
         return redacted[:MAX_DETAIL_CHARACTERS]
 
-    def _with_retries(self, request: httpx.Request) -> Answer:
+    def _with_retries(self, request: httpx.Request, before_send: Callable[[], None]) -> Answer:
         for attempt in stamina.retry_context(
             on=_wait,
             attempts=_TRIES,
@@ -158,6 +165,7 @@ class HttpService:
             wait_jitter=0,
         ):
             with attempt:
+                before_send()
                 return self._once(request)
         raise AssertionError("stamina always tries at least once")
 

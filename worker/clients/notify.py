@@ -108,14 +108,15 @@ class NotifyClient:
         *,
         reference: str,
         may_have_been_sent: bool = False,
+        before_send: Callable[[], None] = lambda: None,
     ) -> DeliveryReceipt:
         """Send one e-mail, or find by ``reference`` that an earlier try has sent it.
 
         Notify does not refuse a repeated reference, so a try that ``may_have_been_sent`` asks
-        first. Raises TransientError ``notify_unavailable``, ``notify_rate_limited`` and
-        ``notify_daily_limit`` (these with ``retry_after_s``), DeliveryRejected
-        ``notify_rejected``, ConfigurationFault ``notify_refused_us`` and
-        ``notify_unexpected_answer``; none of them holds the address.
+        first; ``before_send`` is called last of all and may raise. Raises TransientError
+        ``notify_unavailable``, ``notify_rate_limited`` and ``notify_daily_limit`` (these with
+        ``retry_after_s``), DeliveryRejected ``notify_rejected``, ConfigurationFault
+        ``notify_refused_us`` and ``notify_unexpected_answer``; none of them holds the address.
         """
         if self._allowed_domains is not None and _domain(to) not in self._allowed_domains:
             return DeliveryReceipt(
@@ -126,6 +127,7 @@ class NotifyClient:
                 found = self._sent_before(client, reference)
                 if found is not None:
                     return DeliveryReceipt("already_delivered", remote_id=found)
+            before_send()
             with self._translated():
                 sent = client.send_email_notification(
                     email_address=to,

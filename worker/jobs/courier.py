@@ -40,7 +40,13 @@ class Delivers(Protocol):
     """What sends a delivery; see ``worker.jobs.deliveries.Deliverer``."""
 
     def deliver(
-        self, kind: str, payload: Mapping[str, object], *, reference: str, attempts: int
+        self,
+        kind: str,
+        payload: Mapping[str, object],
+        *,
+        reference: str,
+        attempts: int,
+        before_send: Callable[[], None],
     ) -> DeliveryReceipt: ...
 
 
@@ -133,6 +139,7 @@ class Courier:
                 delivery.payload,
                 reference=delivery.reference,
                 attempts=delivery.attempts,
+                before_send=claimed.check,
             )
         except Interrupted:
             raise
@@ -165,9 +172,13 @@ class Courier:
             wait_s = backoff_s(delivery.attempts, self._backoff_base_s)
             self._outbox.postponed(claimed, unexpected, wait_s)
             return Round(wait_s=wait_s)
-        self._outbox.delivered(
+        recorded = self._outbox.delivered(
             claimed, {"outcome": receipt.outcome, "detail": receipt.detail, "id": receipt.remote_id}
         )
+        if not recorded:
+            # Held up while it was sending; whoever claimed it since says what became of it.
+            _log.warning("delivery.fenced", **fields, outcome=receipt.outcome, duration_s=took_s())
+            return Round()
         _log.info("delivery.made", **fields, outcome=receipt.outcome, duration_s=took_s())
         return Round(made=1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -72,12 +72,19 @@ class Deliverer:
         self._notify = notify
 
     def deliver(
-        self, kind: str, payload: JsonObject, *, reference: str, attempts: int
+        self,
+        kind: str,
+        payload: JsonObject,
+        *,
+        reference: str,
+        attempts: int,
+        before_send: Callable[[], None] = lambda: None,
     ) -> DeliveryReceipt:
         """Make the delivery, or raise what its client raises.
 
         ``reference`` is the same whenever this delivery is tried; ``attempts`` counts this try,
-        and a second one means that the first may have arrived. Raises DeliveryRejected
+        and a second one means that the first may have arrived. ``before_send`` is called right
+        before each request that sends something, and may raise. Raises DeliveryRejected
         ``delivery_unreadable`` for a stored payload that no longer fits its kind.
         """
         try:
@@ -88,10 +95,15 @@ class Deliverer:
             raise _unreadable(f"{kind}: {', '.join(places)}") from None
         match delivery:
             case QuotePatchDelivery():
-                return self._backend.patch_quote(delivery.reference, delivery.body)
+                return self._backend.patch_quote(
+                    delivery.reference, delivery.body, before_send=before_send
+                )
             case JobResultDelivery():
                 return self._backend.post_job_result(
-                    delivery.job_id, delivery.body, idempotency_key=reference
+                    delivery.job_id,
+                    delivery.body,
+                    idempotency_key=reference,
+                    before_send=before_send,
                 )
             case EmailDelivery():
                 return self._notify.send_email(
@@ -100,6 +112,7 @@ class Deliverer:
                     delivery.personalisation,
                     reference=reference,
                     may_have_been_sent=attempts > 1,
+                    before_send=before_send,
                 )
 
 

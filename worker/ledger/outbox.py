@@ -7,6 +7,7 @@ client to ask the other side by reference before it sends again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -15,19 +16,38 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from worker.errors import WorkerError
+from worker.errors import TransientError, WorkerError
 from worker.ledger.ledger import REJECTION, Connect, add_deliveries, error_fields
 from worker.ledger.models import Delivery, JobIdentity, JsonObject, NewDelivery
 from worker.logs import redact
 from worker.sqlfiles import statement
 
+# What is left of a claim when the last request has to have begun: it may take its time to end, and
+# who claims the delivery next has to find what it did.
+_LAST_REQUEST_SHARE = 0.25
+# Goes on while the process is stopped, and on Linux while the machine is suspended.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery and the token under which this worker may settle it."""
+    """A delivery and the token under which this worker may settle it.
+
+    ``last_request_at``: when it may be sent at the latest, on this machine's clock.
+    """
 
     delivery: Delivery
     token: UUID
+    last_request_at: float
+
+    def check(self) -> None:
+        """Raises TransientError ``delivery_claim_over`` if somebody else may be sending it."""
+        if time.clock_gettime(_CLOCK) >= self.last_request_at:
+            raise TransientError(
+                "delivery_claim_over",
+                "The worker was held up before it could send.",
+                detail="nothing was sent; the next try looks whether another worker has sent it",
+            )
 
 
 class Outbox:
@@ -42,17 +62,19 @@ class Outbox:
     ) -> ClaimedDelivery | None:
         """The next delivery to make, of one job (due or not) or of any (due ones only)."""
         token = uuid4()
+        # Before the database grants it, so that it is over here no later than there.
+        last_request_at = time.clock_gettime(_CLOCK) + self._claim_s * (1 - _LAST_REQUEST_SHARE)
         with self._connect() as connection:
             cursor = connection.cursor(row_factory=class_row(Delivery))
             delivery = cursor.execute(
                 statement(__package__, "claim_delivery"),
                 {"job_id": job_id, "skip": list(skip), "token": token, "lease_s": self._claim_s},
             ).fetchone()
-        return None if delivery is None else ClaimedDelivery(delivery, token)
+        return None if delivery is None else ClaimedDelivery(delivery, token, last_request_at)
 
-    def delivered(self, claimed: ClaimedDelivery, response: JsonObject) -> None:
-        """It reached the other side."""
-        self._settle(claimed, "DELIVERED", 0, None, response)
+    def delivered(self, claimed: ClaimedDelivery, response: JsonObject) -> bool:
+        """It reached the other side; False if the claim was no longer ours."""
+        return self._settle(claimed, "DELIVERED", 0, None, response)
 
     def postponed(self, claimed: ClaimedDelivery, error: WorkerError, wait_s: float) -> None:
         """It did not, but may after ``wait_s`` seconds."""
@@ -102,9 +124,9 @@ class Outbox:
         wait_s: float,
         error: WorkerError | None,
         response: JsonObject | None,
-    ) -> None:
+    ) -> bool:
         with self._connect() as connection:
-            self._settle_in(connection, claimed, status, wait_s, error, response)
+            return self._settle_in(connection, claimed, status, wait_s, error, response)
 
     @staticmethod
     def _settle_in(
