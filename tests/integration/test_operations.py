@@ -26,7 +26,8 @@ from worker.ledger.models import (
 )
 from worker.ledger.operations import Operations
 from worker.ledger.queries import find_interventions, find_jobs
-from worker.ledger.reaper import Reaped, reap
+from worker.ledger.reaper import REAPER_LOCK, Reaped, reap
+from worker.reference.lock import only_change
 
 BROKEN = PermanentError("geometry_invalid", "The boundary crosses itself.")
 AWAY = TransientError("s3_unavailable", "S3 does not answer.")
@@ -339,10 +340,17 @@ def test_only_one_worker_reaps_at_a_time(bench: LedgerBench) -> None:
     bench.claimed()
     bench.expire_leases()
     with psycopg.connect(bench.url) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7203002)")
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (REAPER_LOCK,))
         assert reaped(bench) == ()
 
     assert len(reaped(bench)) == 1
+
+
+def test_a_change_of_the_reference_data_keeps_nobody_from_reaping(bench: LedgerBench) -> None:
+    bench.claimed()
+    bench.expire_leases()
+    with psycopg.connect(bench.url) as loading, only_change(loading):
+        assert len(reaped(bench)) == 1
 
 
 def test_a_failed_job_is_opened_again_once(bench: LedgerBench, operations: Operations) -> None:

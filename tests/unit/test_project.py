@@ -16,6 +16,7 @@ from worker.settings import Settings
 _REPOSITORY = Path(__file__).parents[2]
 _PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 _LOCKS = ("requirements.lock", "requirements-dev.lock")
+_ADVISORY_LOCK = re.compile(r"^_?[A-Z_]*LOCKS? = ([0-9_]+)$", re.MULTILINE)
 
 
 def wanted(*extras: str) -> list[Requirement]:
@@ -50,6 +51,13 @@ def test_a_lock_holds_hashes_and_no_addresses(lock: str) -> None:
     text = (_REPOSITORY / lock).read_text()
     assert "://" not in text
     assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text))
+
+
+def test_no_two_advisory_locks_of_the_database_are_the_same() -> None:
+    sources = [file.read_text() for file in (_REPOSITORY / "worker").rglob("*.py")]
+    numbers = [int(number) for source in sources for number in _ADVISORY_LOCK.findall(source)]
+    assert len(numbers) == 4, "migrations, reference data, reaper and lists have a lock each"
+    assert len(set(numbers)) == len(numbers)
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from worker.ledger.models import JobIdentity, JobStatus, JsonObject, NewDelivery
 from worker.sqlfiles import statement
 
 # Any constant does, as long as nothing else in this database locks the same one.
-_REAPER_LOCK = 7_203_002
+REAPER_LOCK = 7_203_003
 
 _LEASES_USED_UP = PermanentError(
-    ATTEMPTS_EXHAUSTED, "The assessment was tried as often as is allowed and never finished."
+    ATTEMPTS_EXHAUSTED, "The job was tried as often as is allowed and never finished."
 )
 _NEVER_STARTED = PermanentError(
-    "job_not_started", "The assessment was not started in the time that is allowed for it."
+    "job_not_started", "The job was not started in the time that is allowed for it."
 )
 
 Notices = Callable[[StoredJob, WorkerError], tuple[NewDelivery, ...]]
@@ -71,7 +71,7 @@ def reap(
     """
     with connect() as connection:
         row = connection.execute(
-            statement(__package__, "reaper_lock"), {"lock": _REAPER_LOCK}
+            statement(__package__, "reaper_lock"), {"lock": REAPER_LOCK}
         ).fetchone()
         if row is None or not row[0]:
             return ()
