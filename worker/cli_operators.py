@@ -103,6 +103,8 @@ def list_letters(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
 ) -> None:
     """Dead letters with what the ledger knows: error, and whether they are stranded."""
+    from worker.reports.masking import masked_text
+
     with _desk() as desk:
         cases = desk.dead_letters().list(limit=limit)
     now = datetime.now(UTC)
@@ -116,7 +118,7 @@ def list_letters(
         )
         _say(f"  job {case.job_key or '-'}  correlation id {case.correlation_id or '-'}")
         if job and job.error_code:
-            _say(f"  {job.error_code}: {job.error_sentence}")
+            _say(f"  {job.error_code}: {masked_text(job.error_sentence or '')}")
     _say(f"{len(cases)} dead letters, {sum(case.stranded for case in cases)} stranded")
 
 
@@ -128,7 +130,7 @@ def show_letter(
     ] = False,
 ) -> None:
     """A dead letter's attributes and body, personal data masked."""
-    from worker.reports.masking import shown_body
+    from worker.reports.masking import masked_text, shown_body
 
     with _desk() as desk:
         cases = desk.dead_letters().find(wanted)
@@ -140,7 +142,8 @@ def show_letter(
         _say(f"correlation id {case.correlation_id}")
         _say(f"job {case.job_key or '-'}  {job.status if job else 'unknown to the ledger'}")
         if job and job.error_code:
-            _say(f"error {job.error_code}: {job.error_sentence}")
+            sentence = job.error_sentence or ""
+            _say(f"error {job.error_code}: {sentence if reveal else masked_text(sentence)}")
         _say(f"attributes {', '.join(sorted(case.letter.attributes)) or '-'}")
         _say(shown_body(message.body, reveal=reveal))
 

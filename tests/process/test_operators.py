@@ -184,6 +184,9 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
     assert listed[-1] == "2 dead letters, 1 stranded"
     assert '"developer_email": "[e-mail]"' in shown
     assert "error geometry_invalid: " in shown
+    assert "self-intersection at [number], [number]" in about
+    assert "self-intersection at [number], [number]" in shown
+    assert "self-intersection at 455050, 262050" in revealed
     assert "developer@example.com" not in shown
     assert '"coordinates": "[4 numbers]"' in quote
     assert "unknown to the ledger" in quote

@@ -82,13 +82,14 @@ def _read_object(text: str, max_bytes: int) -> JsonObject:
             "message_too_large",
             f"The message has {size} bytes; at most {max_bytes} are accepted.",
         )
-    value = _read_json(text)
+    value = read_json(text)
     if not isinstance(value, dict):
         raise MessageError("message_not_object", "The message is not a JSON object.")
     return value
 
 
-def _read_json(text: str) -> object:
+def read_json(text: str) -> object:
+    """JSON without what it leaves open; raises MessageError, which quotes nothing of the text."""
     try:
         value: object = json.loads(
             text,
@@ -154,7 +155,7 @@ def _unwrapped(outer: JsonObject) -> JsonObject:
     if outer.get("Type") != "Notification" or "Message" not in outer:
         return outer
     text = outer["Message"]
-    inner = _read_json(text) if isinstance(text, str) else None
+    inner = read_json(text) if isinstance(text, str) else None
     if not isinstance(inner, dict):
         raise MessageError(
             "message_not_object", "The SNS notification does not carry a JSON object."
