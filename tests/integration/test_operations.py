@@ -123,7 +123,7 @@ def test_what_a_cancelled_job_still_had_to_deliver_is_not_sent(
     bench.ledger.announce(claim, (delivery("too-late", required=False),))
 
     assert bench.outbox.claim_next(job_id=1) is None
-    assert bench.outbox.pending(1) == 0
+    assert bench.outbox.remaining(1).pending == 0
 
 
 def test_a_delivery_under_way_while_its_job_is_cancelled_is_recorded_if_it_arrives(
@@ -216,7 +216,7 @@ def test_of_a_cancellation_and_a_result_at_once_exactly_one_counts(
         assert status(bench, key) == ("SUCCEEDED" if won else "CANCELLED")
         results = "SELECT count(*) FROM jobs.result WHERE job_id = %s"
         assert bench.value(results, claim.job.id) == int(won)
-        assert bench.outbox.pending(claim.job.id) == int(won)
+        assert bench.outbox.remaining(claim.job.id).pending == int(won)
 
 
 def test_of_the_reaper_and_a_result_at_once_exactly_one_counts(bench: LedgerBench) -> None:
@@ -233,7 +233,7 @@ def test_of_the_reaper_and_a_result_at_once_exactly_one_counts(bench: LedgerBenc
         fenced = isinstance(stored, LeaseLost)
         assert bool(ended) is fenced
         assert status(bench, key) == ("TIMED_OUT" if fenced else "SUCCEEDED")
-        assert bench.outbox.pending(claim.job.id) == int(fenced)
+        assert bench.outbox.remaining(claim.job.id).pending == int(fenced)
 
 
 def test_a_lease_that_has_passed_is_closed_and_the_job_waits_for_the_next_attempt(

@@ -197,7 +197,7 @@ def test_a_stranded_letter_of_a_job_that_succeeded_makes_nothing_due_again(
 
     assert operations.reopen(operations.jobs_of(["message-1"])["message-1"]) is False
 
-    assert bench.outbox.pending(claim.job.id) == 0
+    assert bench.outbox.remaining(claim.job.id).pending == 0
 
 
 def test_a_refused_result_is_delivered_again_without_the_notice_that_its_job_has_started(

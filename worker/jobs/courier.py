@@ -55,8 +55,9 @@ class Round:
     """What became of the deliveries that were tried.
 
     ``pending``: how many of the job's deliveries are still to be made (0 after a sweep).
-    ``rejected``: a required delivery was refused for good. ``fault``: we were refused as a client.
-    ``wait_s``: the longest wait that a postponed delivery asks for.
+    ``rejected``: a required delivery was refused for good, by us or meanwhile by another worker, or
+    the job has failed before. ``fault``: we were refused as a client. ``wait_s``: the longest wait
+    that a postponed delivery asks for.
     """
 
     made: int = 0
@@ -93,7 +94,9 @@ class Courier:
         ``checkpoint`` is called before each delivery and may raise Interrupted.
         """
         done = self._deliver(job_id, checkpoint, limit=None)
-        return replace(done, pending=self._outbox.pending(job_id))
+        left = self._outbox.remaining(job_id)
+        # Another worker's sweep may have found the result refused while we looked for it.
+        return replace(done, pending=left.pending, rejected=done.rejected or left.failed)
 
     def sweep(self, checkpoint: Callable[[], None]) -> Round:
         """Make deliveries of any job that are due: left over by crashes and by failed tries."""

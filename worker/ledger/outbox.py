@@ -16,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from worker.errors import TransientError, WorkerError
+from worker.errors import PermanentError, TransientError, WorkerError
 from worker.ledger.ledger import REJECTION, Connect, add_deliveries, error_fields
 from worker.ledger.models import Delivery, JobIdentity, JsonObject, NewDelivery
 from worker.logs import redact
@@ -48,6 +48,14 @@ class ClaimedDelivery:
                 "The worker was held up before it could send.",
                 detail="nothing was sent; the next try looks whether another worker has sent it",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """How many deliveries of a job are ``pending``, and why it has ``failed``, if it has."""
+
+    pending: int
+    failed: PermanentError | None
 
 
 class Outbox:
@@ -101,13 +109,15 @@ class Outbox:
                 if job is not None:
                     add_deliveries(connection, job, notices, REJECTION)
 
-    def pending(self, job_id: int) -> int:
-        """How many deliveries of the job are still to be made."""
+    def remaining(self, job_id: int) -> Remaining:
+        """What is left of the job's deliveries, and whether it has failed, at one moment."""
         with self._connect() as connection:
             row = connection.execute(
                 statement(__package__, "pending_deliveries"), {"job_id": job_id}
             ).fetchone()
-        return int(row[0]) if row else 0
+        assert row is not None
+        pending, code, sentence = row
+        return Remaining(pending, None if code is None else PermanentError(code, sentence))
 
     def is_refused(self, code: str) -> bool:
         """Whether a delivery that was refused with this code has not been made since."""
