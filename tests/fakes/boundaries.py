@@ -68,6 +68,27 @@ def circle(points: int, east: float = 620_000.0, north: float = 310_000.0) -> Ri
     return [*ring, ring[0]]
 
 
+def strips(each_way: int) -> list[Ring]:
+    """Strips across strips: a few points each, and one hole for every two that cross."""
+    length = 40.0 * each_way
+    starts = [40.0 * step for step in range(each_way)]
+    return [
+        *(_rectangle(0.0, start, length, 20.0) for start in starts),
+        *(_rectangle(start, 0.0, 20.0, length) for start in starts),
+    ]
+
+
+def _rectangle(east: float, north: float, width: float, height: float) -> Ring:
+    west, south = 200_000.0 + east, 200_000.0 + north
+    return (
+        (west, south),
+        (west, south + height),
+        (west + width, south + height),
+        (west + width, south),
+        (west, south),
+    )
+
+
 @dataclass(frozen=True)
 class Shapefile:
     """What goes into a shapefile; a shape is a list of rings, None is a null shape.

@@ -110,7 +110,7 @@ def _refused(error: BoundaryError, kind: Kind) -> Outcome:
     assert error.code in BOUNDARY_CODES - _FOREIGN[kind], f"foreign code {error.code}"
     assert error.sentence.isprintable() and len(error.sentence) < 600, "sentence for one line"
     try:
-        wire.decode_boundary(wire.encode_refusal(error))
+        wire.decode_boundary(wire.encode_refusal(error), LIMITS)
     except BoundaryError as received:
         assert (received.code, received.sentence) == (error.code, error.sentence), "wire"
     return Outcome(error.code, re.sub(r"\d[\d.,e+-]*", "0", error.sentence)[:70])
@@ -119,13 +119,13 @@ def _refused(error: BoundaryError, kind: Kind) -> Outcome:
 def _accepted(answer: Boundary | SurveyPonds) -> Outcome:
     assert answer.source_crs in _ACCEPTED, f"source CRS {answer.source_crs}"
     if isinstance(answer, Boundary):
-        assert wire.decode_boundary(wire.encode_boundary(answer)) == answer, "wire"
+        assert wire.decode_boundary(wire.encode_boundary(answer), LIMITS) == answer, "wire"
         areas = [_numbered(one.number, one.geometry) for one in answer.features]
         for one in answer.features:
             assert one.dwellings is None or 0 <= one.dwellings <= MAX_DWELLINGS, "dwellings"
             _texts((one.id, one.name, one.dwelling_category, one.source))
     else:
-        assert wire.decode_survey_ponds(wire.encode_survey_ponds(answer)) == answer, "wire"
+        assert wire.decode_survey_ponds(wire.encode_survey_ponds(answer), LIMITS) == answer, "wire"
         areas = [_numbered(pond.number, pond.geometry) for pond in answer.ponds]
         assert all(pond.pans in {"P", "A", "NS"} for pond in answer.ponds), "PANS"
     assert [number for number, _ in areas] == list(range(1, len(areas) + 1)), "numbers"

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.fakes.boundaries import geojson, polygon, square
+from tests.fakes.boundaries import geojson, polygon, square, zipped
 from tests.fakes.boundary_reading import checked
 from tests.hostile.conftest import parsing_children, wait_for, warm_child
 from worker.boundary.sandbox import Sandbox
@@ -151,7 +151,8 @@ def test_a_file_that_needs_too_much_processor_time_fails_alone(site: Path, tmp_p
     ring = [*teeth, (teeth[-1][0], 53.5), (teeth[0][0], 53.5), teeth[0]]
     costly = tmp_path / "costly.geojson"
     costly.write_bytes(geojson(*[polygon(ring)] * 200, crs=None))
-    with Sandbox(BoundarySettings(boundary_cpu_seconds=1)) as sandbox:
+    settings = BoundarySettings(boundary_cpu_seconds=1, boundary_max_vertices=100_000_000)
+    with Sandbox(settings) as sandbox:
         with pytest.raises(BoundaryError) as caught:
             sandbox.read_boundary(costly)
         assert checked(caught.value).code == "boundary_unreadable"
@@ -270,6 +271,39 @@ def test_no_child_at_all_is_a_transient_fault_of_ours(
         assert caught.value.code == "parser_unavailable"
     monkeypatch.undo()
     assert len(own_sandbox.read_boundary(site).features) == 1
+
+
+def test_a_child_without_descriptors_is_a_transient_fault_of_ours(
+    own_sandbox: Sandbox, site: Path
+) -> None:
+    child = warm_child(own_sandbox)
+    child.rlimit(psutil.RLIMIT_NOFILE, (0, 64))
+    with pytest.raises(TransientError) as caught:
+        own_sandbox.read_boundary(site)
+    assert caught.value.code == "parser_unavailable"
+    assert "Too many open files" in caught.value.detail
+    assert len(own_sandbox.read_boundary(site).features) == 1
+
+
+def test_a_disk_that_cannot_be_read_is_a_transient_fault_of_ours(own_sandbox: Sandbox) -> None:
+    child = warm_child(own_sandbox)
+    # proc(5): nothing is mapped at address 0, so reading there is an I/O error.
+    with pytest.raises(TransientError) as caught:
+        own_sandbox.read_boundary(Path(f"/proc/{child.pid}/mem"))
+    assert caught.value.code == "parser_unavailable"
+    assert os.strerror(errno.EIO) in caught.value.detail
+
+
+def test_a_file_larger_than_it_may_be_is_the_files_fault(
+    own_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    archive = tmp_path / "site.zip"
+    archive.write_bytes(zipped({"site.geojson": SITE + b" " * 20_000}))
+    warm_child(own_sandbox).rlimit(psutil.RLIMIT_FSIZE, (10_000, 10_000))
+    with pytest.raises(BoundaryError) as caught:
+        own_sandbox.read_boundary(archive)
+    assert checked(caught.value).code == "boundary_unreadable"
+    assert os.strerror(errno.EFBIG) in caught.value.detail
 
 
 def test_the_child_never_holds_the_workers_secrets(

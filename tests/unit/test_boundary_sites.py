@@ -8,27 +8,29 @@ from shapely.geometry import MultiPolygon, Polygon
 from tests.fakes.boundaries import square
 from tests.fakes.boundary_reading import checked
 from worker.boundary.model import Boundary, BoundaryFeature, Site
-from worker.boundary.sites import newt_sites_from_boundary, sites_from_boundary
+from worker.boundary.sites import dissolved, newt_sites_from_boundary, sites_from_boundary
 from worker.errors import BoundaryError
 
 
 def boundary(*dwellings: int | None, step: float = 200.0, names: str = "") -> Boundary:
     """Squares of 100 m beside each other, one for each number."""
+    features = tuple(
+        BoundaryFeature(
+            number=number,
+            geometry=Polygon(square(620_000 + step * number)),
+            dwellings=own,
+            id=f"id-{number}",
+            name=names[number - 1] if names else None,
+            dwelling_category="in-system",
+            source="plan",
+        )
+        for number, own in enumerate(dwellings, start=1)
+    )
     return Boundary(
-        features=tuple(
-            BoundaryFeature(
-                number=number,
-                geometry=Polygon(square(620_000 + step * number)),
-                dwellings=own,
-                id=f"id-{number}",
-                name=names[number - 1] if names else None,
-                dwelling_category="in-system",
-                source="plan",
-            )
-            for number, own in enumerate(dwellings, start=1)
-        ),
+        features=features,
         source_crs="EPSG:27700",
         has_dwellings=any(own is not None for own in dwellings),
+        dissolved=dissolved([feature.geometry for feature in features], max_vertices=500_000),
     )
 
 

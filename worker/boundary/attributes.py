@@ -32,6 +32,11 @@ class Attributes:
     source: str | None = None
 
 
+def is_plain(text: str) -> bool:
+    """Whether ``text`` has no control character and no half of a surrogate pair."""
+    return _CONTROL.search(text) is None
+
+
 def read(values: Mapping[str, object], where: str, *, with_dwellings: bool = True) -> Attributes:
     """Attributes of one feature. Raises BoundaryError ``dwellings_invalid``."""
     return Attributes(

@@ -7,6 +7,7 @@ writes one answer to standard output (``wire``). It imports neither settings, cl
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -25,6 +26,10 @@ _MAX_OPEN_FILES = 64
 # From <linux/prctl.h>.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
+# Of this machine; a file that is larger than it may be is EFBIG.
+_NOT_THE_FILES_FAULT = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
+)
 
 
 def main() -> None:
@@ -109,6 +114,10 @@ def _answer(request: bytes, limits: Limits) -> bytes:
                     return wire.encode_survey_ponds(ponds)
     except BoundaryError as error:
         return wire.encode_refusal(error)
+    except OSError as error:
+        if error.errno in _NOT_THE_FILES_FAULT:
+            return wire.encode_trouble(error)
+        raise
     raise ValueError("unknown request")
 
 

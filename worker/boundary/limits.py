@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Sides in degrees get points when they are converted, up to 200,000 a feature.
+_ADDED_VERTICES = 1_500_000
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -17,3 +20,8 @@ class Limits:
     max_features: int
     cpu_seconds: int
     memory_mb: int
+
+    @property
+    def max_converted_vertices(self) -> int:
+        """Of all features together, once they are in metres."""
+        return self.max_vertices + _ADDED_VERTICES

@@ -33,12 +33,16 @@ class BoundaryFeature:
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """A file that passed every check; ``warnings`` are sentences for the result."""
+    """A file that passed every check; ``warnings`` are sentences for the result.
+
+    ``dissolved``: all features as one area, where there are several and none has dwellings.
+    """
 
     features: tuple[BoundaryFeature, ...]
     source_crs: str
     has_dwellings: bool
     warnings: tuple[str, ...] = ()
+    dissolved: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+import shapely
+
 from worker.boundary import attributes, crs, geojson, shapefile
 from worker.boundary.archive import ZIP_MAGIC, GeoJsonFile, unpack
 from worker.boundary.crs import SourceCrs
 from worker.boundary.geometry import VertexBudget, polygonal
 from worker.boundary.limits import Limits
 from worker.boundary.model import Area, Boundary, BoundaryFeature, SurveyPond, SurveyPonds
+from worker.boundary.sites import check_crossings, dissolved
 from worker.boundary.validate import check_shape
 from worker.errors import BoundaryError
 
@@ -50,11 +53,12 @@ def read_boundary(
                     source=found.source,
                 )
             )
-    return Boundary(
-        features=tuple(read),
-        source_crs=opened.crs.value,
-        has_dwellings=any(feature.dwellings is not None for feature in read),
-    )
+    has_dwellings = any(feature.dwellings is not None for feature in read)
+    whole = None
+    if len(read) > 1 and not has_dwellings:
+        shapes = [feature.geometry for feature in read]
+        whole = dissolved(shapes, max_vertices=limits.max_vertices)
+    return Boundary(tuple(read), opened.crs.value, has_dwellings, dissolved=whole)
 
 
 def read_survey_ponds(
@@ -73,6 +77,8 @@ def read_survey_ponds(
             silent += found.tmp_imp is None
             tmp_imp = found.tmp_imp or "F"
             read.append(SurveyPond(feature.number, feature.geometry, found.pans, tmp_imp))
+    # An assessment unites what lies around them.
+    check_crossings([pond.geometry for pond in read], max_vertices=limits.max_vertices)
     return SurveyPonds(tuple(read), opened.crs.value, tuple(_without_tmp_imp(silent, len(read))))
 
 
@@ -130,6 +136,7 @@ def _open(path: Path, filename_hint: str, target: Path, limits: Limits) -> _Open
 
 def _features(opened: _Opened, limits: Limits) -> Generator[_Feature, None, None]:
     budget = VertexBudget(limits.max_vertices)
+    converted = VertexBudget(limits.max_converted_vertices)
     number = 0
     # Closed as soon as a feature is refused: GDAL has the file open until then.
     with closing(opened.features) as features:
@@ -138,6 +145,7 @@ def _features(opened: _Opened, limits: Limits) -> Generator[_Feature, None, None
             area = polygonal(geometry, where, budget)
             check_shape(area, where)
             area = crs.to_british_national_grid(area, opened.crs, where)
+            converted.take(int(shapely.get_num_coordinates(area)))
             yield _Feature(number, area, values)
     if number == 0:
         raise BoundaryError(

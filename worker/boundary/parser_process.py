@@ -62,7 +62,7 @@ class ParserProcess:
         self._files = directory / "files"
         self._files.mkdir()
         self._stderr_path = directory / "stderr"
-        self._most_bytes = _CHUNK * 64 + limits.max_vertices * 32 + limits.max_features * 4096
+        self._most_bytes = wire.most_bytes(limits)
         self._ready = False
         try:
             self._process = self._started(limits)

@@ -14,7 +14,7 @@ from worker.boundary import wire
 from worker.boundary.limits import Limits
 from worker.boundary.model import Boundary, SurveyPonds
 from worker.boundary.parser_process import ParserFailed, ParserProcess
-from worker.errors import BoundaryError, Interrupted, TransientError
+from worker.errors import BoundaryError, Interrupted
 from worker.logs import logger
 from worker.settings import BoundarySettings
 
@@ -83,7 +83,7 @@ class Sandbox:
         ``filename_hint``: what the user called the file; words a refusal, decides nothing. Without
         ``with_dwellings`` that attribute is not looked at. Raises
         BoundaryError with the codes of section 7; Interrupted after ``abort``; TransientError
-        ``parser_unavailable`` if no child can be started.
+        ``parser_unavailable`` if no child can be started, or its disk or descriptors run out.
         """
         kind = wire.BOUNDARY if with_dwellings else wire.OUTLINES
         return self._read(kind, path, filename_hint, wire.decode_boundary)
@@ -100,12 +100,16 @@ class Sandbox:
             raise BoundaryError(error.code, sentence, detail=error.detail) from error
 
     def _read(
-        self, kind: str, path: Path, filename_hint: str, decode: Callable[[bytes], _FileT]
+        self,
+        kind: str,
+        path: Path,
+        filename_hint: str,
+        decode: Callable[[bytes, Limits], _FileT],
     ) -> _FileT:
         hint = filename_hint[-_LONGEST_NAME:]
         answer = self._ask({"kind": kind, "path": str(path.resolve()), "filename_hint": hint})
         try:
-            return decode(answer)
+            return decode(answer, self._limits)
         except wire.WireError as error:
             raise _unreadable(f"malformed answer: {error}") from error
 
@@ -158,11 +162,7 @@ class Sandbox:
                 reading.check()
                 reason = f"{failure.reason}: {failure.stderr}"
                 log.warning("sandbox.start_failed", reason=failure.reason, detail=failure.stderr)
-        raise TransientError(
-            "parser_unavailable",
-            "The boundary could not be opened at the moment. It will be tried again.",
-            detail=reason,
-        )
+        raise wire.parser_unavailable(reason)
 
 
 def _limits(settings: BoundarySettings) -> Limits:

@@ -6,8 +6,37 @@ from collections.abc import Iterable, Sequence
 
 import shapely
 
-from worker.boundary.model import Boundary, NewtSite, Site
+from worker.boundary.model import Area, Boundary, NewtSite, Site
+from worker.boundary.validate import check_shape
 from worker.errors import BoundaryError
+
+
+def dissolved(shapes: Sequence[Area], *, max_vertices: int) -> Area:
+    """All of ``shapes`` as one area; for the child process, whose time and memory are limited.
+
+    Raises BoundaryError ``too_many_vertices`` as ``check_crossings`` does, ``geometry_invalid``.
+    """
+    area = check_crossings(shapes, max_vertices=max_vertices)
+    check_shape(area, "The area of all features together")
+    return area
+
+
+def check_crossings(shapes: Sequence[Area], *, max_vertices: int) -> Area:
+    """The union of ``shapes``, if it is not much larger than they are.
+
+    n strips across n others enclose n x n holes, so a small file can become a shape that takes
+    minutes and gigabytes wherever it is united. Raises BoundaryError ``too_many_vertices`` if the
+    union has more points than ``max_vertices`` and than the shapes have.
+    """
+    united: Area = shapely.union_all(shapes)
+    most = max(max_vertices, int(shapely.get_num_coordinates(shapes).sum()))
+    if shapely.get_num_coordinates(united) > most:
+        raise BoundaryError(
+            "too_many_vertices",
+            f"The features of the file cross each other so often that together they have more than"
+            f" {most:,} points. Please simplify them.",
+        )
+    return united
 
 
 def sites_from_boundary(boundary: Boundary, *, dwellings: int | None) -> tuple[Site, ...]:
@@ -80,13 +109,9 @@ def _difference(numbers: Sequence[int], given: int | None) -> tuple[str, ...]:
 
 def _one_site(boundary: Boundary, dwellings: int) -> Site:
     features = boundary.features
-    if len(features) == 1:
-        geometry = features[0].geometry
-    else:
-        geometry = shapely.union_all([feature.geometry for feature in features])
     return Site(
         number=1,
-        geometry=geometry,
+        geometry=_whole(boundary),
         dwellings=dwellings,
         id=_shared(feature.id for feature in features),
         name=_shared(feature.name for feature in features),
@@ -94,6 +119,14 @@ def _one_site(boundary: Boundary, dwellings: int) -> Site:
         source=_shared(feature.source for feature in features),
         warnings=boundary.warnings,
     )
+
+
+def _whole(boundary: Boundary) -> Area:
+    if len(boundary.features) == 1:
+        return boundary.features[0].geometry
+    if boundary.dissolved is None:
+        raise ValueError("a boundary of several features was not dissolved where it was read")
+    return boundary.dissolved
 
 
 def _shared(values: Iterable[str | None]) -> str | None:
