@@ -147,6 +147,7 @@ def test_an_own_url_of_a_domain_is_not_asked_for_a_token(environment: pytest.Mon
     [
         ({"SQS_VISIBILITY_TIMEOUT": "64"}, "SQS_VISIBILITY_TIMEOUT (64 s)"),
         ({"WORKER_LEASE_SECONDS": "296"}, "WORKER_LEASE_SECONDS (296 s)"),
+        ({"WORKER_PENDING_LIMIT_SECONDS": "43200"}, "WORKER_PENDING_LIMIT_SECONDS (43200 s)"),
         ({"WORKER_JOB_TYPES": "impact-assessment,tea.make"}, "unknown types: tea.make"),
         ({"BACKEND_BASE_URL": "ftp://backend"}, "BACKEND_BASE_URL"),
         ({"BACKEND_BASE_URL": "backend.example"}, "BACKEND_BASE_URL"),

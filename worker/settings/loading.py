@@ -14,6 +14,7 @@ from worker.settings.annual_review import AnnualReviewSettings
 from worker.settings.concerns import (
     IMPACT_ASSESSMENT,
     KNOWN_JOB_TYPES,
+    MAX_VISIBILITY_S,
     REFERENCE_LOAD,
     VISIBILITY_MARGIN_S,
     AwsSettings,
@@ -138,6 +139,12 @@ class Settings:
             problems.append(
                 f"SQS_VISIBILITY_TIMEOUT ({self.queue.sqs_visibility_timeout} s) has to be at least"
                 f" {VISIBILITY_MARGIN_S} s longer than WORKER_LEASE_SECONDS ({lease:g} s)"
+            )
+        pending_limit = self.worker.worker_pending_limit_seconds
+        if pending_limit <= MAX_VISIBILITY_S:
+            problems.append(
+                f"WORKER_PENDING_LIMIT_SECONDS ({pending_limit:g} s) has to be longer than SQS may"
+                f" hide the message of a job that waits for its next try ({MAX_VISIBILITY_S} s)"
             )
         unknown = set(self.worker.worker_job_types) - KNOWN_JOB_TYPES
         if unknown:
