@@ -258,7 +258,7 @@ class Broker:
             return False
         queue.remove(stored)
         # It keeps its id and the time it was sent: its age counts on.
-        dlq.put(replace(stored, came_from=queue.arn), self._clock())
+        dlq.put(replace(stored, came_from=queue.arn, accident=None), self._clock())
         self._changed.notify_all()
         return True
 

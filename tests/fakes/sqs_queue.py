@@ -17,6 +17,13 @@ from tests.fakes.sqs_settings import Redrive
 from worker.demo.fake_service import JsonObject
 
 
+class Accident(StrEnum):
+    """Why a message that somebody has been given is handed out again."""
+
+    TWICE = "delivered twice"
+    DELETED_IN_VAIN = "deleted in vain"
+
+
 class State(StrEnum):
     """Where a message is."""
 
@@ -44,11 +51,16 @@ class Stored:
     received_at: float = 0.0
     first_received_at: float | None = None
     came_from: str | None = None
+    # Why it is visible although it was handed out, until it is handed out again.
+    accident: Accident | None = None
 
 
 @dataclass(eq=False)
 class Queue:
-    """A standard queue; ``twice`` and ``undelete`` are how many at-least-once accidents are due."""
+    """A standard queue; ``twice`` and ``undelete`` are how many at-least-once accidents are due.
+
+    ``accidents`` counts those that have come to somebody: a message was handed out once more.
+    """
 
     name: str
     arn: str
@@ -60,6 +72,7 @@ class Queue:
     twice: int = 0
     undelete: int = 0
     counts: Counter[State] = field(default_factory=Counter)
+    accidents: Counter[Accident] = field(default_factory=Counter)
     _messages: dict[str, Stored] = field(default_factory=dict)
     _visible: deque[Stored] = field(default_factory=deque)
     # Of each message only the entry with its present ``changes_at`` means anything.
@@ -122,8 +135,12 @@ class Queue:
         stored.received_at = now
         if stored.first_received_at is None:
             stored.first_received_at = now
-        if self.twice:
+        accident, stored.accident = stored.accident, None
+        if accident is not None:
+            self.accidents[accident] += 1
+        if self.twice and accident is None:
             self.twice -= 1
+            stored.accident = Accident.TWICE
             self._visible.appendleft(stored)
         elif visibility_s <= 0:
             self._visible.append(stored)
@@ -139,9 +156,13 @@ class Queue:
         self._change_later(stored, now + visibility_s)
 
     def delete(self, stored: Stored) -> None:
-        """Take a message away, unless one that is deleted is due to come back."""
+        """Take a message away, unless a copy of it is still due or is to come back."""
+        if stored.accident is not None:
+            # AWS: the server that stores a copy may miss the delete, and hand the copy out.
+            return
         if self.undelete:
             self.undelete -= 1
+            stored.accident = Accident.DELETED_IN_VAIN
             self._show(stored)
         else:
             self.remove(stored)

@@ -23,6 +23,7 @@ from botocore.config import Config
 from tests.fakes.sqs_broker import MAX_IN_FLIGHT, Broker, Clock
 from tests.fakes.sqs_errors import SqsError
 from tests.fakes.sqs_operations import Operations
+from tests.fakes.sqs_queue import Accident
 from tests.fakes.sqs_settings import ACCOUNT, REGION
 from worker.demo.fake_service import JsonObject, Misbehaviour, Reply
 
@@ -112,7 +113,7 @@ class SqsServer:
                 self._always[operation] = misbehaviour
 
     def deliver_twice(self, queue_url: str, times: int = 1) -> None:
-        """The next messages received are in flight and visible at once: another poll has them."""
+        """The next messages received stay visible: another poll has them too, deleted or not."""
         with self.broker.queue(queue_url.rpartition("/")[2]) as queue:
             queue.twice += times
 
@@ -120,6 +121,12 @@ class SqsServer:
         """The next messages deleted come back, as SQS says may happen."""
         with self.broker.queue(queue_url.rpartition("/")[2]) as queue:
             queue.undelete += times
+
+    def no_more_accidents(self, queue_url: str) -> Counter[Accident]:
+        """Messages are handed out and deleted once from now on; how often they were not."""
+        with self.broker.queue(queue_url.rpartition("/")[2]) as queue:
+            queue.twice = queue.undelete = 0
+            return queue.accidents.copy()
 
     def answer(
         self, operation: str, members: JsonObject, still_asked: Callable[[], bool]

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.fakes.sqs_bench import SqsBench, refused
 from tests.fakes.sqs_broker import Broker, Clock
+from tests.fakes.sqs_queue import Accident
 from tests.fakes.sqs_server import (
     INTERNAL_ERROR,
     OVER_LIMIT,
@@ -51,6 +52,33 @@ def test_a_message_can_be_delivered_twice_and_the_first_handle_is_old_then(
     bench.delete(url, first["ReceiptHandle"])
     assert bench.counts(url) == (0, 1, 0)
     bench.delete(url, second["ReceiptHandle"])
+    assert bench.counts(url) == (0, 0, 0)
+
+
+def test_a_message_that_is_delivered_twice_comes_again_although_it_was_deleted(
+    double: SqsServer, bench: SqsBench
+) -> None:
+    url = bench.queue()
+    for _ in range(5):
+        sent = bench.send(url)
+        double.deliver_twice(url)
+        bench.delete(url, bench.receive_one(url)["ReceiptHandle"])
+        again = bench.receive_one(url)
+        assert (again["MessageId"], again["Attributes"]["ApproximateReceiveCount"]) == (sent, "2")
+        bench.delete(url, again["ReceiptHandle"])
+        assert bench.counts(url) == (0, 0, 0)
+    assert double.no_more_accidents(url) == {Accident.TWICE: 5}
+
+
+def test_an_accident_counts_when_it_comes_to_somebody(double: SqsServer, bench: SqsBench) -> None:
+    url = bench.queue()
+    bench.send(url)
+    double.deliver_twice(url, 3)
+    double.undelete(url, 3)
+    bench.receive_one(url)
+    assert double.no_more_accidents(url) == {}
+    bench.delete(url, bench.receive_one(url)["ReceiptHandle"])
+    assert double.no_more_accidents(url) == {Accident.TWICE: 1}
     assert bench.counts(url) == (0, 0, 0)
 
 
