@@ -17,6 +17,7 @@ from worker.cli_tools import console, open_database, read_settings
 if TYPE_CHECKING:
     from worker.jobs.triage import Redriven, Triage
     from worker.ledger.operations import Operations
+    from worker.queue.dlq import Look
     from worker.queue.sqs import SqsQueue
 
 jobs_app = typer.Typer(help="What the ledger knows about jobs.", no_args_is_help=True)
@@ -106,7 +107,8 @@ def list_letters(
     from worker.reports.masking import masked_text
 
     with _desk() as desk:
-        cases = desk.dead_letters().list(limit=limit)
+        letters = desk.dead_letters()
+        cases = letters.list(limit=limit)
     now = datetime.now(UTC)
     # Lines rather than a table: ids have to be copied whole, and a quote's is 75 long.
     for case in cases:
@@ -119,7 +121,11 @@ def list_letters(
         _say(f"  job {case.job_key or '-'}  correlation id {case.correlation_id or '-'}")
         if job and job.error_code:
             _say(f"  {job.error_code}: {masked_text(job.error_sentence or '')}")
-    _say(f"{len(cases)} dead letters, {sum(case.stranded for case in cases)} stranded")
+    count, stranded = f"{len(cases)} dead letters", sum(case.stranded for case in cases)
+    if not letters.look.complete and letters.look.counted > len(cases):
+        count = f"the first {len(cases)} of about {letters.look.counted} dead letters"
+    _say(f"{count}, {stranded} stranded")
+    _say_overlooked(letters.look)
 
 
 @dlq_app.command("show")
@@ -133,7 +139,8 @@ def show_letter(
     from worker.reports.masking import masked_text, shown_body
 
     with _desk() as desk:
-        cases = desk.dead_letters().find(wanted)
+        letters = desk.dead_letters()
+        cases = letters.find(wanted)
     for case in cases:
         message, job = case.letter.message, case.job
         _say(f"message {case.message_id}")
@@ -146,6 +153,7 @@ def show_letter(
             _say(f"error {job.error_code}: {sentence if reveal else masked_text(sentence)}")
         _say(f"attributes {', '.join(sorted(case.letter.attributes)) or '-'}")
         _say(shown_body(message.body, reveal=reveal))
+    _say_overlooked(letters.look)
 
 
 @dlq_app.command("redrive")
@@ -169,10 +177,12 @@ def redrive_letters(
     choice = Choice(frozenset(ids or ()), stranded, everything, code)
     done = 0
     with _desk() as desk:
-        for one in desk.dead_letters().redrive(choice):
+        letters = desk.dead_letters()
+        for one in letters.redrive(choice):
             _say_redriven(one)
             done += 1
     _say(f"{done} redriven")
+    _say_overlooked(letters.look)
 
 
 @dlq_app.command("drop")
@@ -184,7 +194,8 @@ def drop_letters(
     if not reason.strip():
         raise typer.BadParameter("--reason has to say something")
     with _desk() as desk:
-        cases = desk.dead_letters().drop(wanted, reason)
+        letters = desk.dead_letters()
+        cases = letters.drop(wanted, reason)
     for case in cases:
         _say(f"dropped {case.message_id}  job {case.job_key or '-'}")
         if case.job is not None and case.job.status == "PENDING":
@@ -192,6 +203,7 @@ def drop_letters(
                 f"  its job is still open and times out without another message:"
                 f" 'worker jobs cancel {case.job.key}' ends it now"
             )
+    _say_overlooked(letters.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,14 @@ def _say_redriven(one: Redriven) -> None:
     )
     if one.left_behind:
         _say("  the dead letter is still there: somebody else held it; its twin is recognised")
+
+
+def _say_overlooked(look: Look) -> None:
+    if look.overlooked:
+        _say(
+            f"about {look.overlooked} more were not seen: somebody else may be looking at them,"
+            " try again in a minute"
+        )
 
 
 def _say(text: str) -> None:

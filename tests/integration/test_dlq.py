@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -19,7 +21,7 @@ from worker.jobs.stored import stored_body
 from worker.jobs.triage import Choice, Triage, retry
 from worker.ledger.models import UNREADABLE, Finished, JobStatus, StoredJob
 from worker.ledger.operations import Operations
-from worker.queue.dlq import DeadLetterQueue
+from worker.queue.dlq import DeadLetterQueue, Look
 from worker.queue.envelope import open_envelope
 from worker.queue.sqs import SqsQueue
 
@@ -75,6 +77,13 @@ class Bench:
         return self.ledger.value("SELECT status::text FROM jobs.job WHERE key = %s", key)
 
 
+def wait_until(look: Callable[[], bool], what: str) -> None:
+    ends_at = time.monotonic() + 30
+    while not look():
+        assert time.monotonic() < ends_at, f"no {what}"
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def bench(aws: AwsEmulator, queue: QueuePair, database_url: str) -> Bench:
     return Bench(aws, queue, database_url)
@@ -113,6 +122,51 @@ def test_more_letters_than_a_page_are_all_seen_once(bench: Bench) -> None:
     assert len(cases) == 23
     assert {case.message_id for case in cases} == sent
     assert bench.count(bench.urls.dlq_url) == 23
+
+
+def test_a_look_that_takes_longer_than_letters_are_hidden_sees_all_of_them(bench: Bench) -> None:
+    sent = {bench.letter() for _ in range(40)}
+    dlq = DeadLetterQueue(bench.sqs, bench.urls.dlq_url, bench.urls.url, hidden_s=1)
+
+    seen: list[str] = []
+    with dlq.browse() as letters:
+        for letter in letters:
+            seen.append(letter.message_id)
+            if len(seen) == 20:
+                wait_until(lambda: bench.count(bench.urls.dlq_url) == 40, "letters back in sight")
+
+    assert len(seen) == 40
+    assert set(seen) == sent
+    assert dlq.look == Look(40, 40, complete=True)
+    assert bench.count(bench.urls.dlq_url) == 40, "hidden from nobody"
+
+
+def test_letters_that_somebody_else_looks_at_are_told_as_not_seen(bench: Bench) -> None:
+    for _ in range(3):
+        bench.letter()
+    (held,) = bench.sqs.receive_message(QueueUrl=bench.urls.dlq_url)["Messages"]
+    triage = bench.triage
+
+    assert len(triage.list(limit=10)) == 2
+    assert (triage.look.counted, triage.look.overlooked) == (3, 1)
+
+    with pytest.raises(CommandRefused, match="dead_letter_not_found") as raised:
+        triage.find(held["MessageId"])
+    assert "About 1 of 3 were not seen." in raised.value.sentence
+
+
+def test_a_look_for_a_message_ends_where_it_is_found(bench: Bench) -> None:
+    for _ in range(12):
+        bench.letter()
+    wanted = bench.triage.list(limit=1)[0].message_id
+
+    triage = bench.triage
+    triage.find(wanted)
+    assert not triage.look.complete
+    (done,) = triage.redrive(Choice(ids=frozenset({wanted})))
+    assert not triage.look.complete
+    assert done.case.message_id == wanted
+    assert bench.count(bench.urls.dlq_url) == 11
 
 
 def test_a_redriven_letter_keeps_body_and_attributes_and_its_job_is_open_before(

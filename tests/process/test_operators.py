@@ -171,6 +171,7 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
     )["MessageId"]
 
     listed = command(environment, "dlq", "list").splitlines()
+    first = command(environment, "dlq", "list", "--limit", "1").splitlines()
     shown = command(environment, "dlq", "show", "job-1")
     quote = command(environment, "dlq", "show", stranded)
     revealed = command(environment, "dlq", "show", message_id, "--reveal")
@@ -182,6 +183,7 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
         assert part in about
     assert any(line.startswith(stranded) and "stranded: unknown" in line for line in listed)
     assert listed[-1] == "2 dead letters, 1 stranded"
+    assert first[-1].startswith("the first 1 of about 2 dead letters, ")
     assert '"developer_email": "[e-mail]"' in shown
     assert "error geometry_invalid: " in shown
     assert "self-intersection at [number], [number]" in about

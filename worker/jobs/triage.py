@@ -16,7 +16,7 @@ from worker.errors import CommandRefused, MessageError
 from worker.jobs.stored import stored_body
 from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
 from worker.ledger.operations import Operations
-from worker.queue.dlq import DeadLetter, DeadLetterQueue
+from worker.queue.dlq import DeadLetter, DeadLetterQueue, Look
 from worker.queue.envelope import open_envelope
 from worker.queue.sqs import StaleReceipt
 
@@ -105,6 +105,11 @@ class Triage:
         self._operations = operations
         self._max_body_bytes = max_body_bytes
 
+    @property
+    def look(self) -> Look:
+        """How much of the queue the last command has seen."""
+        return self._dlq.look
+
     def list(self, *, limit: int) -> tuple[Case, ...]:
         """The dead letters, at most ``limit`` of them."""
         found: list[Case] = []
@@ -119,9 +124,9 @@ class Triage:
         """The dead letters of this message or job id; raises CommandRefused if there are none."""
         choice = Choice(ids=frozenset({wanted}))
         with self._browse() as cases:
-            found = tuple(case for case in cases if choice.takes(case))
+            found = tuple(_chosen(choice, cases))
         if not found:
-            _not_found({wanted})
+            self._not_found({wanted})
         return found
 
     def redrive(
@@ -136,7 +141,7 @@ class Triage:
         # One that fails again at once comes back while we look; it is not taken a second time.
         ours: set[str] = set()
         with self._browse() as cases:
-            for case in filter(choice.takes, cases):
+            for case in _chosen(choice, cases):
                 if case.message_id in ours:
                     continue
                 missing -= {case.message_id, case.job_key}
@@ -144,19 +149,19 @@ class Triage:
                 ours.add(done.new_id)
                 yield done
         if missing:
-            _not_found(missing)
+            self._not_found(missing)
 
     def drop(self, wanted: str, reason: str) -> tuple[Case, ...]:
         """Throw letters away, the reason recorded first; CommandRefused if there are none."""
         choice = Choice(ids=frozenset({wanted}))
         dropped: list[Case] = []
         with self._browse() as cases:
-            for case in filter(choice.takes, cases):
+            for case in _chosen(choice, cases):
                 self._operations.dropped(case.job, case.message_id, reason)
                 self._dlq.delete(case.letter)
                 dropped.append(case)
         if not dropped:
-            _not_found({wanted})
+            self._not_found({wanted})
         return tuple(dropped)
 
     def _redrive(self, case: Case, reopened: set[int]) -> Redriven:
@@ -172,6 +177,15 @@ class Triage:
         except StaleReceipt:
             return Redriven(case, new_id, fresh, left_behind=True)
         return Redriven(case, new_id, fresh, left_behind=False)
+
+    def _not_found(self, ids: set[str]) -> NoReturn:
+        overlooked = self.look.overlooked
+        hidden = f" About {overlooked} of {self.look.counted} were not seen." if overlooked else ""
+        raise CommandRefused(
+            "dead_letter_not_found",
+            f"Not on the dead-letter queue: {', '.join(sorted(ids))}.{hidden}"
+            " Somebody else may be looking at it: try again in a minute.",
+        )
 
     @contextmanager
     def _browse(self) -> Iterator[Iterator[Case]]:
@@ -237,9 +251,14 @@ def _letters_of(job: StoredJob, triage: Triage | None) -> tuple[Case, ...]:
         return ()
 
 
-def _not_found(ids: set[str]) -> NoReturn:
-    raise CommandRefused(
-        "dead_letter_not_found",
-        f"Not on the dead-letter queue: {', '.join(sorted(ids))}."
-        " Somebody else may be looking at it: try again in a minute.",
-    )
+def _chosen(choice: Choice, cases: Iterator[Case]) -> Iterator[Case]:
+    """The cases that are taken; an end as soon as no other can be.
+
+    A message id has one letter, a job may have several.
+    """
+    waiting = set(choice.ids)
+    for case in filter(choice.takes, cases):
+        yield case
+        waiting.discard(case.message_id)
+        if choice.ids and not waiting:
+            return

@@ -6,6 +6,7 @@ looked at is hidden from other operators until ``DeadLetterQueue.browse`` gives 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from worker.errors import WorkerError
 from worker.logs import logger
 from worker.queue.sqs import Message, SqsQueue, read_message, translated, tries
+from worker.settings import MAX_VISIBILITY_S
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-# A page of ten is worked through in seconds; a command that is killed hides it no longer than this.
+# A page of ten is worked through in seconds.
 _HIDDEN_S = 60
+# What was seen has to stay away until everything was seen. How long that takes shows on the way,
+# so letters are hidden for a multiple of what the look has taken so far; those that come back in
+# between are hidden once more, for longer.
+_HIDDEN_FOR_EACH_S = 2
 _PAGE = 10
 # A long poll asks every server of the queue; a short one may miss messages that are there.
 _WAIT_S = 1
@@ -45,26 +51,57 @@ class DeadLetter:
         return self.message.message_id
 
 
-class DeadLetterQueue:
-    """A queue's dead letters; methods raise TransientError, ConfigurationFault or StaleReceipt."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look through the queue has met: letters counted by SQS before it, and letters seen.
 
-    def __init__(self, client: SQSClient, dlq_url: str, queue_url: str) -> None:
+    SQS's figure is approximate. ``complete``: everything that nobody else held was seen.
+    """
+
+    counted: int
+    seen: int
+    complete: bool
+
+    @property
+    def overlooked(self) -> int:
+        """About how many letters were there and not seen, although nothing was left to see."""
+        return max(0, self.counted - self.seen) if self.complete else 0
+
+
+class DeadLetterQueue:
+    """A queue's dead letters; methods raise TransientError, ConfigurationFault or StaleReceipt.
+
+    ``hidden_s``: for how long at least letters that are looked at are hidden from others.
+    """
+
+    def __init__(
+        self, client: SQSClient, dlq_url: str, queue_url: str, *, hidden_s: int = _HIDDEN_S
+    ) -> None:
         self._client = client
         self._url = dlq_url
         self._queue_url = queue_url
         self._queue = SqsQueue(client, dlq_url)
+        self._hidden_s = hidden_s
         self._deleted: set[str] = set()
+        self._look = Look(0, 0, complete=False)
+
+    @property
+    def look(self) -> Look:
+        """The last look, as far as it has got."""
+        return self._look
 
     @contextmanager
     def browse(self) -> Iterator[Iterator[DeadLetter]]:
         """The letters, each once, as pages of them arrive; the block's end gives them back.
 
         A letter stays hidden for a minute from its receipt, so act on it before asking for the
-        next. One that somebody else is looking at is not seen.
+        next. One that somebody else is looking at is not seen; ``look`` tells how many were.
         """
+        count = self._queue.attributes()
+        counted = count.visible + count.in_flight + count.delayed
         seen: dict[str, DeadLetter] = {}
         try:
-            yield self._letters(seen)
+            yield self._letters(seen, counted)
         finally:
             self._give_back(seen.values())
 
@@ -86,24 +123,26 @@ class DeadLetterQueue:
         self._queue.delete(letter.message)
         self._deleted.add(letter.message_id)
 
-    def _letters(self, seen: dict[str, DeadLetter]) -> Iterator[DeadLetter]:
-        while True:
-            page = self._page()
-            # What has come back into sight was here before: everybody has been seen.
+    def _letters(self, seen: dict[str, DeadLetter], counted: int) -> Iterator[DeadLetter]:
+        began = time.monotonic()
+        self._look = Look(counted, 0, complete=False)
+        while page := self._page(time.monotonic() - began):
+            # What has come back into sight was here before: its newer receipt gives it back.
             fresh = [letter for letter in page if letter.message_id not in seen]
             seen.update((letter.message_id, letter) for letter in page)
-            if not fresh:
-                return
+            self._look = Look(counted, len(seen), complete=False)
             yield from fresh
+        self._look = Look(counted, len(seen), complete=True)
 
-    def _page(self) -> list[DeadLetter]:
+    def _page(self, looked_s: float) -> list[DeadLetter]:
+        hidden_s = max(self._hidden_s, math.ceil(_HIDDEN_FOR_EACH_S * looked_s))
         for attempt in tries():
             with attempt, translated():
                 answer = self._client.receive_message(
                     QueueUrl=self._url,
                     MaxNumberOfMessages=_PAGE,
                     WaitTimeSeconds=_WAIT_S,
-                    VisibilityTimeout=_HIDDEN_S,
+                    VisibilityTimeout=min(hidden_s, MAX_VISIBILITY_S),
                     MessageAttributeNames=["All"],
                     MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 )
