@@ -496,6 +496,47 @@ def test_damaged_json_is_unreadable(content: bytes) -> None:
     assert refusal(content).code == "boundary_unreadable"
 
 
+@pytest.mark.parametrize(
+    ("once", "twice"),
+    [
+        (b'"Dwellings": 5', b'"Dwellings": 50, "Dwellings": 5'),
+        (b'"Dwellings": 5', b'"Dwellings": 5, "note": {"a": 1, "a": 1}'),
+        (b'"features": [', b'"features": [], "features": ['),
+        (b'"crs": {', b'"crs": {"type": "name", "properties": {"name": "EPSG:4326"}}, "crs": {'),
+        (b'"coordinates": [', b'"coordinates": [], "coordinates": ['),
+    ],
+)
+def test_a_key_that_stands_twice_is_not_decided_by_its_place(once: bytes, twice: bytes) -> None:
+    content = document(feature(polygon(square()), Dwellings=5))
+    assert content.count(once) == 1
+    error = refusal(content.replace(once, twice))
+    assert error.code == "boundary_unreadable"
+    assert "twice" in error.sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"dwellings": 50, "DWELLINGS": 5}, "Dwellings"),
+        ({"Dwellings": 5, "dwellings": 50}, "Dwellings"),
+        ({"dwellings": None, "DWELLINGS": 5}, "Dwellings"),
+        ({"id": "24/1", "ID": "24/2"}, "id"),
+    ],
+)
+def test_an_attribute_that_stands_twice_in_two_cases_is_refused(
+    values: dict[str, object], named: str
+) -> None:
+    sites = feature(polygon(square()), Dwellings=1), feature(polygon(square(621_000)), **values)
+    error = refusal(document(*sites))
+    assert error.code == "boundary_unreadable"
+    assert "Feature 2" in error.sentence and f"attribute {named}" in error.sentence
+
+
+def test_attributes_that_nobody_reads_may_differ_in_case_only() -> None:
+    [only] = read(document(feature(polygon(square()), note="a", NOTE="b", Dwellings=4))).features
+    assert only.dwellings == 4
+
+
 @pytest.mark.parametrize("part", [".shp", ".shx", ".dbf"])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.95])
 def test_a_truncated_part_is_unreadable(part: str, share: float) -> None:

@@ -38,13 +38,16 @@ def is_plain(text: str) -> bool:
 
 
 def read(values: Mapping[str, object], where: str, *, with_dwellings: bool = True) -> Attributes:
-    """Attributes of one feature. Raises BoundaryError ``dwellings_invalid``."""
+    """Attributes of one feature.
+
+    Raises BoundaryError: ``dwellings_invalid``, ``boundary_unreadable``.
+    """
     return Attributes(
-        dwellings=_dwellings(_value(values, "Dwellings"), where) if with_dwellings else None,
-        id=_text(_value(values, "id")),
-        name=_text(_value(values, "Name")),
-        dwelling_category=_text(_value(values, "Dwel_Cat")),
-        source=_text(_value(values, "Source")),
+        dwellings=_dwellings(_value(values, "Dwellings", where), where) if with_dwellings else None,
+        id=_text(_value(values, "id", where)),
+        name=_text(_value(values, "Name", where)),
+        dwelling_category=_text(_value(values, "Dwel_Cat", where)),
+        source=_text(_value(values, "Source", where)),
     )
 
 
@@ -57,15 +60,18 @@ class PondAttributes:
 
 
 def read_pond(values: Mapping[str, object], where: str) -> PondAttributes:
-    """Attributes of one surveyed pond. Raises BoundaryError ``survey_ponds_invalid``."""
-    pans = _PANS.get(_letters(_value(values, "PANS")))
+    """Attributes of one surveyed pond.
+
+    Raises BoundaryError: ``survey_ponds_invalid``, ``boundary_unreadable``.
+    """
+    pans = _PANS.get(_letters(_value(values, "PANS", where)))
     if pans is None:
         raise BoundaryError(
             "survey_ponds_invalid",
             f"{where} does not say whether newts are present (attribute PANS): it has to be P"
             " (present), A (absent) or NS (not surveyed).",
         )
-    stated = _letters(_value(values, "TmpImp"))
+    stated = _letters(_value(values, "TmpImp", where))
     if stated and stated not in _TMP_IMP:
         raise BoundaryError(
             "survey_ponds_invalid",
@@ -86,13 +92,16 @@ def _letters(value: object) -> str:
             return "?"
 
 
-def _value(values: Mapping[str, object], wanted: str) -> object:
-    if wanted in values:
-        return values[wanted]
+def _value(values: Mapping[str, object], wanted: str, where: str) -> object:
     # Values are asked for one at a time: a column that is not read may be undecodable.
-    matches = (name for name in values if name.casefold() == wanted.casefold())
-    found = next(matches, None)
-    return None if found is None else values[found]
+    matches = [name for name in values if name.casefold() == wanted.casefold()]
+    if len(matches) > 1:
+        raise BoundaryError(
+            "boundary_unreadable",
+            f"{where} has the attribute {wanted} more than once, in capital and small letters."
+            " Please leave only one of them.",
+        )
+    return values[matches[0]] if matches else None
 
 
 def _dwellings(value: object, where: str) -> int | None:

@@ -7,7 +7,7 @@ RFC 7946 is small enough to be read strictly, and then no file of this kind reac
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from worker.boundary import crs
@@ -55,7 +55,11 @@ def load(path: Path, limits: Limits) -> Mapping[str, object]:
 
 def _parsed(content: bytes) -> object:
     try:
-        parsed: object = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        parsed: object = json.loads(
+            content.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unambiguous,
+        )
     except UnicodeDecodeError as error:
         raise _unreadable("The GeoJSON file is not in UTF-8.") from error
     except RecursionError as error:
@@ -72,6 +76,17 @@ def _parsed(content: bytes) -> object:
 
 def _refuse_constant(name: str) -> object:
     raise _unreadable(f"The GeoJSON file holds the value {name}, which JSON does not have.")
+
+
+def _unambiguous(members: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """An object, unless a key stands twice: Python would take the last, others the first."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise _unreadable(
+            "The GeoJSON file states something twice: the same key stands more than once in an"
+            " object. Please leave only one of them."
+        )
+    return found
 
 
 def _unreadable(sentence: str) -> BoundaryError:
