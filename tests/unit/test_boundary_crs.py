@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fiona.crs import CRS
 from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import Polygon
@@ -128,6 +129,44 @@ def test_other_systems_are_refused_whatever_they_are_called(prj: str) -> None:
     error = refusal(Shapefile(prj=prj).zipped())
     assert error.code == "crs_unsupported"
     assert "EPSG:27700" in error.sentence
+
+
+# As written by ArcGIS, and by GDAL.
+ESRI_NEWLYN = (
+    'VERTCS["Newlyn",VDATUM["Ordnance_Datum_Newlyn"],PARAMETER["Vertical_Shift",0.0],'
+    'PARAMETER["Direction",1.0],UNIT["Meter",1.0]]'
+)
+OGC_NEWLYN = 'VERT_CS["ODN height",VERT_DATUM["Ordnance Datum Newlyn",2005],UNIT["metre",1]]'
+
+
+@pytest.mark.parametrize(
+    ("prj", "expected"),
+    [
+        (f"{BRITISH_NATIONAL_GRID_PRJ},{ESRI_NEWLYN}", SourceCrs.BRITISH_NATIONAL_GRID),
+        (f'COMPD_CS["with heights",{OGC_BNG},{OGC_NEWLYN}]', SourceCrs.BRITISH_NATIONAL_GRID),
+        (f'COMPD_CS["with heights",{OGC_WGS84},{OGC_NEWLYN}]', SourceCrs.WGS84),
+        (CRS.from_epsg(7405).to_wkt(version="WKT2_2019"), SourceCrs.BRITISH_NATIONAL_GRID),
+        (CRS.from_epsg(7405).to_wkt(version="WKT1_ESRI"), SourceCrs.BRITISH_NATIONAL_GRID),
+    ],
+)
+def test_a_system_of_heights_is_dropped_as_heights_are(prj: str, expected: SourceCrs) -> None:
+    assert crs.from_prj(prj.encode()) is expected
+
+
+@pytest.mark.parametrize(
+    "horizontal",
+    [
+        WEB_MERCATOR_PRJ,
+        ETRS89,
+        BRITISH_NATIONAL_GRID_PRJ.replace("0.9996012717", "0.9996"),
+        BRITISH_NATIONAL_GRID_PRJ.replace('"Meter",1.0', '"Foot",0.3048'),
+        WGS84_PRJ.replace("433]]", '433],AXIS["Long",WEST],AXIS["Lat",NORTH]]'),
+        WEB_MERCATOR_PRJ[:-1] + ',AUTHORITY["EPSG","27700"]]',
+    ],
+)
+def test_a_system_of_heights_makes_no_other_system_acceptable(horizontal: str) -> None:
+    for prj in (f"{horizontal},{ESRI_NEWLYN}", f'COMPD_CS["x",{horizontal},{OGC_NEWLYN}]'):
+        assert refusal(Shapefile(prj=prj).zipped()).code == "crs_unsupported"
 
 
 def test_the_sentence_names_the_refused_system() -> None:

@@ -110,6 +110,10 @@ def _identified(wkt: str) -> SourceCrs | None:
 
     try:
         crs = CRS.from_wkt(wkt, morph_from_esri_dialect=True)
+        match crs.to_dict(projjson=True):
+            # With a system of heights beside it; heights are dropped.
+            case {"type": "CompoundCRS", "components": [dict(horizontal), *_]}:
+                crs = CRS.from_dict(horizontal)
         # CRS84 is EPSG:4326 with its axes in the order that files use anyway.
         if crs.to_authority() == ("OGC", "CRS84"):
             return SourceCrs.CRS84
