@@ -136,3 +136,61 @@ def test_a_shapefile_whose_every_row_was_deleted_holds_nothing() -> None:
     for row in range(2):
         content[HEADER_BYTES + row * ROW_BYTES] = ord("*")
     assert refusal(SITES.zipped(dbf=bytes(content))).code == "geometry_empty"
+
+
+@pytest.mark.parametrize("kind", ["I", "+", "B", "O", "Y", "M", "@", "i"])
+@pytest.mark.parametrize("cell", [struct.pack("<i", 53), struct.pack("<i", 10), b"  53"])
+@pytest.mark.parametrize("column", [b"Dwellings", b"Name"])
+def test_a_column_of_another_type_is_not_read_as_text(
+    kind: str, cell: bytes, column: bytes
+) -> None:
+    """Byte 53 is the character 5, and 10 is a line break: as a number of dwellings, no value."""
+    shapefile = Shapefile(columns={column.decode(): (kind, 4, [""])})
+    content = shapefile.parts()[".dbf"].replace(b" " * 4 + b"\x1a", cell + b"\x1a")
+    error = refusal(shapefile.zipped(dbf=content))
+    assert error.code == "boundary_unreadable"
+    assert f"column {column.decode()} of a type ({kind})" in error.sentence
+
+
+@pytest.mark.parametrize("kind", ["I", "+", "B", "M", "\x00"])
+def test_a_column_of_another_type_that_nobody_reads_does_no_harm(kind: str) -> None:
+    columns: Columns = {"Key": (kind, 4, ["x\x00yz"]), "Dwellings": ("N", 5, [4])}
+    assert only(Shapefile(columns=columns)).dwellings == 4
+
+
+@pytest.mark.parametrize("kind", ["N", "F", "C"])
+@pytest.mark.parametrize("text", ["1\x005", "\x00\x00125", "12\x00 5", "1\x00\t"])
+def test_a_value_is_not_cut_at_a_nul(kind: str, text: str) -> None:
+    error = refusal(cell(kind, text).zipped())
+    assert error.code == "boundary_unreadable"
+    assert "column Dwellings" in error.sentence
+
+
+def test_a_name_is_not_cut_at_a_nul_in_any_row() -> None:
+    columns: Columns = {"Name": ("C", 9, ["Mill Lane", "Mill\x00Ln"]), "id": ("C", 2, ["a", "b"])}
+    error = refusal(Shapefile(shapes=SITES.shapes, columns=columns).zipped())
+    assert error.code == "boundary_unreadable"
+    assert "column Name" in error.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "dwellings"),
+    [
+        ("N", "125" + "\x00" * 16, 125),
+        ("N", "125\x00  \x00 ", 125),
+        ("C", "125\x00", 125),
+        ("N", "\x00" * 19, None),
+        ("C", "\x00   ", None),
+    ],
+)
+def test_nuls_may_fill_a_cell(kind: str, text: str, dwellings: int | None) -> None:
+    assert only(cell(kind, text)).dwellings == dwellings
+
+
+def test_a_nul_in_a_column_that_nobody_reads_or_a_deleted_row_does_no_harm() -> None:
+    columns: Columns = {"Dwellings": ("C", 9, ["1\x005", "7"]), "Note": ("C", 3, ["x", "a\x00b"])}
+    shapefile = Shapefile(shapes=SITES.shapes, columns=columns)
+    content = bytearray(shapefile.parts()[".dbf"])
+    content[32 * 3 + 1] = ord("*")
+    [site] = read(shapefile.zipped(dbf=bytes(content))).features
+    assert site.dwellings == 7

@@ -1,7 +1,8 @@
 """Shapefiles: their structure checked byte by byte, then read by GDAL's own driver.
 
-GDAL turns a damaged or missing record into a null geometry and goes on, so lengths, offsets and
-counts are compared here first (ESRI Shapefile Technical Description, July 1998).
+GDAL turns a damaged or missing record into a null geometry and goes on, reads no record that the
+.shx leaves out, and makes land of a hole that lies outside, so lengths, offsets, counts, numbers
+and rings are compared here first (ESRI Shapefile Technical Description, July 1998).
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import codecs
 import re
 import struct
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.boundary.archive import ShapefileParts
 from worker.boundary.geometry import too_many_vertices
 from worker.boundary.limits import Limits
-from worker.boundary.table import number, prepare_table
+from worker.boundary.table import Table, number, prepare_table
 from worker.errors import BoundaryError
 
 SHAPEFILE_MAGIC = b"\x00\x00\x27\x0a"
@@ -31,6 +35,8 @@ _SHAPE_NAMES = {1: "point", 3: "line", 8: "point", 11: "point", 13: "line", 18: 
     28: "point",
     31: "multipatch",
 }
+# Number of the record, length of what follows in words of two bytes.
+_RECORD_HEAD = struct.Struct(">2i")
 # Type, bounding box, number of parts, number of points.
 _POLYGON_HEAD = struct.Struct("<i4d2i")
 # Far beyond every place in metres or degrees, and far below what overflows in GDAL's sums.
@@ -48,9 +54,10 @@ def features(
     """(geometry, attributes) of each feature in file order; nothing is opened before the checks.
 
     Raises BoundaryError: ``boundary_unreadable``, ``not_polygonal``, ``geometry_empty``,
-    ``geometry_null``, ``coordinates_out_of_range``, ``too_many_vertices``, ``too_large``.
+    ``geometry_null``, ``geometry_invalid``, ``coordinates_out_of_range``, ``too_many_vertices``,
+    ``too_large``.
     """
-    numeric = check_structure(parts.shp, limits)
+    structure = check_structure(parts.shp, limits)
     encoding = _encoding(parts.encoding)
     import fiona
     from fiona.errors import FionaError
@@ -61,13 +68,16 @@ def features(
         with fiona.open(
             str(parts.shp), enabled_drivers=["ESRI Shapefile"], encoding="ISO-8859-1"
         ) as collection:
-            for feature in collection:
-                geometry = feature.geometry
-                if geometry is None:
-                    raise _unreadable(f"Feature {feature.id} of the shapefile cannot be read.")
+            for place, (feature, holes) in enumerate(
+                zip_longest(collection, structure.holes), start=1
+            ):
+                if feature is None or holes is None or feature.geometry is None:
+                    raise _unreadable(f"Feature {place} of the shapefile cannot be read.")
+                kind, coordinates = feature.geometry.type, feature.geometry.coordinates
+                _refuse_lost_holes(kind, coordinates, holes, place)
                 yield (
-                    {"type": geometry.type, "coordinates": geometry.coordinates},
-                    _Decoded(feature.properties, encoding, numeric),
+                    {"type": kind, "coordinates": coordinates},
+                    _Decoded(feature.properties, encoding, structure.table),
                 )
     except FionaError as error:
         raise _unreadable("The shapefile cannot be read.", detail=str(error)) from error
@@ -79,8 +89,31 @@ def _unreadable(sentence: str, *, detail: str = "") -> BoundaryError:
     )
 
 
-def check_structure(shp: Path, limits: Limits) -> frozenset[str]:
-    """Compare .shp, .shx and .dbf with each other and with themselves; the columns of numbers."""
+def _refuse_lost_holes(
+    kind: str, coordinates: Sequence[Sequence[object]], holes: int, place: int
+) -> None:
+    parts = coordinates if kind == "MultiPolygon" else [coordinates]
+    if sum(len(rings[1:]) for rings in parts) < holes:
+        raise BoundaryError(
+            "geometry_invalid",
+            f"Feature {place} has a hole (a ring that is drawn counter-clockwise) outside of its"
+            " outlines. Please correct the drawing there.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A shapefile whose parts agree; ``holes`` has the holes of each row that was not deleted."""
+
+    table: Table
+    holes: tuple[int, ...]
+
+
+def check_structure(shp: Path, limits: Limits) -> Structure:
+    """Compare .shp, .shx and .dbf with each other and with themselves.
+
+    Features are numbered without the rows that were deleted; nothing but their place is checked.
+    """
     main, index = (_content(shp.with_suffix(suffix)) for suffix in (".shp", ".shx"))
     shape_type: int = struct.unpack_from("<i", main, 32)[0]
     if shape_type not in _POLYGON_TYPES:
@@ -89,19 +122,28 @@ def check_structure(shp: Path, limits: Limits) -> frozenset[str]:
             "not_polygonal",
             f"The shapefile holds shapes of type {name}. A boundary has to be a polygon.",
         )
-    records = list(struct.iter_unpack(">2i", index[_HEADER_BYTES:]))
+    records = [
+        (2 * offset, 2 * length)
+        for offset, length in struct.iter_unpack(">2i", index[_HEADER_BYTES:])
+    ]
     if not records:
         raise BoundaryError("geometry_empty", "The shapefile holds no features.")
     if len(records) > limits.max_features:
         raise BoundaryError(
             "too_large", f"The shapefile holds more than {limits.max_features:,} features."
         )
-    points = 0
-    for place, (offset_words, length_words) in enumerate(records, start=1):
-        points += _check_record(main, place, offset_words * 2, length_words * 2, shape_type)
+    table = prepare_table(shp.with_suffix(".dbf"), len(records))
+    _check_places(main, records, shape_type)
+    points, holes = 0, list[int]()
+    for row, (offset, length) in enumerate(records):
+        if row in table.deleted:
+            continue
+        rings = _rings(main, len(holes) + 1, offset + 8, length, shape_type)
+        points += len(rings.points)
         if points > limits.max_vertices:
             raise too_many_vertices(limits.max_vertices)
-    return prepare_table(shp.with_suffix(".dbf"), len(records))
+        holes.append(_holes(rings))
+    return Structure(table, tuple(holes))
 
 
 def _content(path: Path) -> bytes:
@@ -118,16 +160,56 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _check_record(main: bytes, number: int, offset: int, length: int, shape_type: int) -> int:
-    """Points of one record."""
-    body = offset + 8
-    if offset < _HEADER_BYTES or length < 4 or body + length > len(main):
-        raise _unreadable(f"Feature {number} lies outside of the .shp file.")
-    stated: int = struct.unpack_from(">4xi", main, offset)[0] * 2
+def _check_places(main: bytes, records: Sequence[tuple[int, int]], shape_type: int) -> None:
+    """Every record of the .shp is in the .shx, once and in the order of their numbers."""
+    numbers: list[int] = []
+    for place, (offset, length) in enumerate(records, start=1):
+        if offset < _HEADER_BYTES or length < 4 or offset + 8 + length > len(main):
+            raise _unreadable(f"Record {place} lies outside of the .shp file.")
+        stated, words = _RECORD_HEAD.unpack_from(main, offset)
+        if words * 2 != length:
+            raise _unreadable(f"Record {place} of the .shp file is damaged.")
+        numbers.append(stated)
+    # From 1 by the description; some programs count from 0.
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise _unreadable("The .shx file has the shapes in another order than the .shp file.")
+    end, named = _HEADER_BYTES, frozenset(numbers)
+    for offset, length in [*sorted(records), (len(main), 0)]:
+        if offset < end:
+            raise _unreadable("The .shx file names a shape twice, or two that overlap.")
+        if any(number not in named for number in _unnamed(main, end, offset, shape_type)):
+            raise _unreadable("The .shp file holds shapes that are not in the .shx file.")
+        end = offset + 8 + length
+
+
+def _unnamed(main: bytes, start: int, end: int, shape_type: int) -> Iterator[int]:
+    """Numbers of the records between two that the .shx names.
+
+    An edit may leave a gap: a shape that grew has moved to the end, under its number; of one that
+    shrank, the rest of the coordinates has stayed.
+    """
+    while start + _RECORD_HEAD.size + 4 <= end:
+        number, words = _RECORD_HEAD.unpack_from(main, start)
+        kind: int = struct.unpack_from("<i", main, start + _RECORD_HEAD.size)[0]
+        start += _RECORD_HEAD.size + 2 * words
+        if words < 2 or start > end or kind not in (_NULL_SHAPE, shape_type):
+            return
+        yield number
+
+
+@dataclass(frozen=True, slots=True)
+class _Rings:
+    """``points``: x and y of one record; ``starts``: where each ring begins in them."""
+
+    points: npt.NDArray[np.float64]
+    starts: npt.NDArray[np.int32]
+
+
+def _rings(main: bytes, number: int, body: int, length: int, shape_type: int) -> _Rings:
     kind: int = struct.unpack_from("<i", main, body)[0]
     if kind == _NULL_SHAPE:
         raise BoundaryError("geometry_null", f"Feature {number} has no geometry.")
-    if stated != length or kind != shape_type or length < _POLYGON_HEAD.size:
+    if kind != shape_type or length < _POLYGON_HEAD.size:
         raise _unreadable(f"Feature {number} of the .shp file is damaged.")
     *_, parts, points = _POLYGON_HEAD.unpack_from(main, body)
     if parts == 0 or points == 0:
@@ -147,7 +229,21 @@ def _check_record(main: bytes, number: int, offset: int, length: int, shape_type
             "coordinates_out_of_range",
             f"Feature {number} has a coordinate that is not a finite number or is on no map.",
         )
-    return int(points)
+    return _Rings(coordinates.reshape(-1, 2), starts)
+
+
+def _holes(rings: _Rings) -> int:
+    """Counter-clockwise rings, if one is clockwise.
+
+    Where all are counter-clockwise, a program did not know of the rule, and each is an outline.
+    """
+    ends = np.append(rings.starts[1:], len(rings.points))
+    # Seen from each ring's own first point, so that small rings do not drown in rounding.
+    x, y = (rings.points - np.repeat(rings.points[rings.starts], ends - rings.starts, axis=0)).T
+    cross = np.append(x[:-1] * y[1:] - x[1:] * y[:-1], 0.0)
+    cross[ends - 1] = 0.0
+    areas = np.add.reduceat(cross, rings.starts)
+    return int((areas > 0).sum()) if (areas < 0).any() else 0
 
 
 def _encoding(cpg: bytes | None) -> str:
@@ -168,18 +264,19 @@ def _encoding(cpg: bytes | None) -> str:
 class _Decoded(Mapping[str, object]):
     """A row that is decoded when it is asked for: columns that nobody reads may be damaged."""
 
-    def __init__(self, row: Mapping[str, object], encoding: str, numeric: frozenset[str]) -> None:
+    def __init__(self, row: Mapping[str, object], encoding: str, table: Table) -> None:
         self._row = row
         self._encoding = encoding
-        self._numeric = numeric
+        self._table = table
 
     def __getitem__(self, name: str) -> object:
         value = self._row[name]
+        self._table.check_column(name)
         if not isinstance(value, str):
             return value
         try:
             text = value.encode("iso-8859-1").decode(self._encoding)
-            return number(text) if name in self._numeric else text
+            return number(text) if self._table.is_number(name) else text
         except UnicodeError as error:
             raise BoundaryError(
                 "boundary_unreadable",

@@ -1,17 +1,21 @@
 """A shapefile's .dbf table: its columns and rows checked before GDAL reads any of them.
 
 GDAL opens a shapefile without its table when the table's header is damaged, reads rows from
-wherever the header says they begin, and takes 11 from a number that says 11x: dwellings would be
-lost or wrong, silently (layout: dBASE III, which ESRI's technical description refers to).
+wherever the header says they begin, takes 11 from a number that says 11x, ends a value at a NUL
+and reads the bytes of a binary number as text: dwellings would be lost or wrong, silently (layout:
+dBASE III, which ESRI's technical description refers to).
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from worker.errors import BoundaryError
 
@@ -26,15 +30,52 @@ _END_OF_COLUMNS = 0x0D
 _FOXPRO = frozenset({0x30, 0x31, 0x32})
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 # The first byte of a row: it is there, or it was deleted.
-_ROW_MARKS = frozenset(b" *")
+_DELETED = ord("*")
+_ROW_MARKS = frozenset((ord(" "), _DELETED))
+_NUMBERS = b"NF"
+# Text, numbers, dates and logical values are written in characters. FoxPro and later dBASE have
+# binary numbers and places in another file beside them.
+_IN_CHARACTERS = b"CDL" + _NUMBERS
 
 
-def prepare_table(path: Path, shapes: int) -> frozenset[str]:
-    """Check the table against itself and the number of shapes; names of its columns of numbers.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose rows are where it says; names of columns are in ISO-8859-1.
+
+    ``kinds``: dBASE type of each column; ``overrun``: columns with more than padding after a NUL;
+    ``deleted``: rows that are no features, from 0.
+    """
+
+    kinds: Mapping[str, bytes]
+    overrun: frozenset[str]
+    deleted: frozenset[int]
+
+    def check_column(self, name: str) -> None:
+        """Before a column is read; damage in others does no harm.
+
+        Raises BoundaryError ``boundary_unreadable``.
+        """
+        kind = self.kinds.get(name, b"?")
+        if kind not in _IN_CHARACTERS:
+            shown = kind.decode("ascii", errors="replace")
+            raise _damaged(
+                f"has a column {name} of a type ({shown if shown.isprintable() else '?'}) that"
+                " shapefiles do not have"
+            )
+        if name in self.overrun:
+            raise _damaged(f"is damaged: a value in its column {name} goes on after its end")
+
+    def is_number(self, name: str) -> bool:
+        """Whether the column is one of numbers."""
+        return self.kinds[name] in _NUMBERS
+
+
+def prepare_table(path: Path, shapes: int) -> Table:
+    """Check the table against itself and the number of shapes.
 
     ``path`` is our own copy, in which every number and date becomes plain text: GDAL's bindings
-    refuse a whole file for one impossible date in a column that nobody reads. Names are in
-    ISO-8859-1. Raises BoundaryError ``boundary_unreadable``.
+    refuse a whole file for one impossible date in a column that nobody reads. Raises BoundaryError
+    ``boundary_unreadable``.
     """
     content = path.read_bytes()
     if len(content) < _HEAD_BYTES:
@@ -52,7 +93,12 @@ def prepare_table(path: Path, shapes: int) -> frozenset[str]:
     if len(names) < len(columns):
         raise _damaged("has two columns of the same name")
     _make_text(path, columns)
-    return frozenset(column.name.decode("iso-8859-1") for column in columns if column.kind in b"NF")
+    cells = np.frombuffer(content, dtype=np.uint8, count=rows * row_bytes, offset=header_bytes)
+    return Table(
+        kinds={column.name.decode("iso-8859-1"): column.kind for column in columns},
+        overrun=frozenset(_overrun(cells.reshape(rows, row_bytes), columns)),
+        deleted=frozenset(row for row, mark in enumerate(marks) if mark == _DELETED),
+    )
 
 
 def number(text: str) -> float | int | str | None:
@@ -80,11 +126,23 @@ def _columns(content: bytes, header_bytes: int) -> Iterator[_Column]:
         if offset + _COLUMN_BYTES > header_bytes:
             raise _damaged("is damaged: its columns are not where it says")
         name, kind, width = _COLUMN.unpack_from(content, offset)
-        yield _Column(offset, name.partition(b"\0")[0].rstrip(), kind, width)
+        yield _Column(offset, name.partition(b"\0")[0].rstrip(b" "), kind, width)
         offset += _COLUMN_BYTES
     padding = content[offset + 1 : header_bytes]
     if header_bytes < _HEAD_BYTES or (padding.strip(b"\0") and content[0] not in _FOXPRO):
         raise _damaged("is damaged: its header is longer than its columns")
+
+
+def _overrun(rows: npt.NDArray[np.uint8], columns: list[_Column]) -> Iterator[str]:
+    """Columns in which a NUL is not the end: GDAL takes 1 from 1, NUL, 5. NULs may fill a cell."""
+    start = 1
+    present = rows[:, 0] != _DELETED
+    for column in columns:
+        cells = rows[:, start : start + column.width][present]
+        start += column.width
+        ended = np.logical_or.accumulate(cells == 0, axis=1)
+        if (ended & (cells != 0) & (cells != ord(" "))).any():
+            yield column.name.decode("iso-8859-1")
 
 
 def _make_text(path: Path, columns: list[_Column]) -> None:
