@@ -31,16 +31,25 @@ class Dependency:
 class World:
     database: Dependency = field(default_factory=Dependency)
     fault: Dependency = field(default_factory=Dependency)
+    asked_about: list[str] = field(default_factory=list)
     now: float = 0.0
     gate: Gate = field(init=False)
 
     def __post_init__(self) -> None:
         self.gate = Gate(
             (Probe("database", self.database.ask),),
-            lambda _: self.fault.ask(),
+            self.ask_again,
             pause_s=30,
             clock=lambda: self.now,
         )
+
+    def ask_again(self, fault: WorkerError) -> None:
+        self.asked_about.append(fault.code)
+        self.fault.ask()
+
+    def opens_after_a_pause(self) -> bool:
+        self.now += 31
+        return self.gate.is_open()
 
 
 @pytest.fixture
@@ -76,3 +85,38 @@ def test_a_fault_closes_it_until_its_own_probe_succeeds(log: LogCapture) -> None
     assert world.gate.is_open()
 
     assert [entry["event"] for entry in log.entries] == ["polling.paused", "polling.resumed"]
+
+
+def test_what_keeps_it_from_asking_is_not_taken_for_an_answer(log: LogCapture) -> None:
+    world = World(fault=Dependency(DOWN))
+    world.gate.close(REFUSED)
+
+    assert not world.opens_after_a_pause()
+    assert not world.gate.is_open(), "a failed probe starts the pause anew"
+    world.fault.error = REFUSED
+    assert not world.opens_after_a_pause()
+    world.fault.error = None
+    assert world.opens_after_a_pause()
+
+    assert set(world.asked_about) == {REFUSED.code}
+    events = [entry["event"] for entry in log.entries]
+    assert events == ["polling.paused", "dependency.down", "polling.resumed"]
+
+
+def test_two_faults_close_it_until_both_are_over(log: LogCapture) -> None:
+    closed = ConfigurationFault("s3_access_denied", "The bucket is closed to us.")
+    world = World(fault=Dependency(REFUSED))
+    world.gate.close(closed)
+    assert not world.opens_after_a_pause(), "another fault met on the way"
+    world.fault.error = closed
+    assert not world.opens_after_a_pause()
+    world.fault.error = None
+    assert world.opens_after_a_pause()
+
+    assert world.asked_about == [closed.code, closed.code, closed.code, REFUSED.code]
+    said = [(entry["event"], entry["error_code"]) for entry in log.entries]
+    assert said == [
+        ("polling.paused", closed.code),
+        ("polling.paused", REFUSED.code),
+        ("polling.resumed", REFUSED.code),
+    ]
