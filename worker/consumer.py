@@ -6,7 +6,6 @@ stop, whatever has not been started is released at once.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable
@@ -28,9 +27,10 @@ from worker.memory import peak_mb
 from worker.progress import Phase, Progress
 from worker.queue.envelope import correlation_of
 from worker.queue.keeper import Hold, Keeper
-from worker.queue.sqs import Message, StaleReceipt
+from worker.queue.sqs import Message
 from worker.readiness import Gate
 from worker.settings import MAX_HOLD_S, Settings
+from worker.settlement import Settlement, Settles
 from worker.shutdown import StopSignal
 from worker.verdicts import RELEASE_AT_ONCE, Action, Verdict
 
@@ -42,11 +42,6 @@ _QUEUE_FAULT_LIMIT_S = 300.0
 _DEPENDENCY_WAIT_S = 30
 # How often closed gates are asked again.
 _DEPENDENCY_POLL_S = 2.0
-_SETTLED = {
-    Action.DELETE: "message.deleted",
-    Action.RELEASE: "message.released",
-    Action.KEEP: "message.kept",
-}
 
 
 class Handles(Protocol):
@@ -57,16 +52,12 @@ class Handles(Protocol):
     def deliver_overdue(self) -> Round: ...
 
 
-class MessageQueue(Protocol):
+class MessageQueue(Settles, Protocol):
     """Where messages come from and are settled; see ``worker.queue.sqs.SqsQueue``."""
 
     def receive(
         self, *, max_messages: int, wait_s: int, visibility_s: int
     ) -> tuple[Message, ...]: ...
-
-    def delete(self, message: Message) -> None: ...
-
-    def set_visibility(self, message: Message, seconds: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +92,7 @@ class Consumer:
     ) -> None:
         self._settings = settings
         self._queue = queue
+        self._settlement = Settlement(queue, strands_after=strands_after)
         self._runner = runner
         self._keeper = keeper
         self._gate = gate
@@ -111,7 +103,6 @@ class Consumer:
         self._renew_visibility = renew_visibility
         self._housekeeping = housekeeping
         self._measure = measure
-        self._strands_after = strands_after
         self._enough = enough
         self._clock = clock
         self._empty_polls = 0
@@ -185,7 +176,7 @@ class Consumer:
             self._keeper.drop(holds.pop(message.message_id))
             with correlated(correlation_of(message)):
                 if not self._may_start(message):
-                    self._settle(message, RELEASE_AT_ONCE)
+                    self._settlement.settle(message, RELEASE_AT_ONCE)
                 else:
                     self._process(message)
         self._empty_polls = 0
@@ -248,48 +239,7 @@ class Consumer:
         self._wedged = self._wedged or verdict.wedged
         if verdict.fault is not None:
             self._gate.close(verdict.fault)
-        self._settle(message, verdict)
-
-    def _settle(self, message: Message, verdict: Verdict) -> None:
-        try:
-            match verdict.action:
-                case Action.DELETE:
-                    self._queue.delete(message)
-                case Action.RELEASE:
-                    self._queue.set_visibility(message, math.ceil(verdict.delay_s))
-                case Action.KEEP:
-                    pass
-        except StaleReceipt as error:
-            _log.warning("message.stale", message_id=message.message_id, error_code=error.code)
-            return
-        except (TransientError, ConfigurationFault) as error:
-            # It comes back when its visibility ends; the ledger then knows what was done.
-            _log.error(
-                "message.unsettled",
-                message_id=message.message_id,
-                action=verdict.action,
-                error_code=error.code,
-                error_detail=error.detail,
-            )
-        else:
-            _log.info(
-                _SETTLED[verdict.action],
-                message_id=message.message_id,
-                delay_s=math.ceil(verdict.delay_s),
-            )
-            if verdict.action is Action.DELETE:
-                return
-        if not verdict.failed:
-            self._tell_if_stranded(message)
-
-    def _tell_if_stranded(self, message: Message) -> None:
-        """Its job is not done, but SQS will not hand the message out again: it moves to the DLQ."""
-        if self._strands_after is not None and message.receive_count >= self._strands_after:
-            _log.warning(
-                "message.stranded",
-                message_id=message.message_id,
-                receive_count=message.receive_count,
-            )
+        self._settlement.settle(message, verdict)
 
     def _take_stock(self) -> None:
         """Measure what the ledger holds, as often as an idle worker sweeps."""

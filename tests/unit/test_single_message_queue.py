@@ -37,7 +37,7 @@ def test_a_released_message_comes_again_after_its_delay() -> None:
     single = queue(clock)
     message = receive(single)
     assert message is not None
-    single.set_visibility(message, 60)
+    single.release(message, 60)
 
     assert receive(single) is None, "20 s have passed"
     again = [receive(single) for _ in range(2)][-1]
@@ -53,7 +53,7 @@ def test_the_third_receive_is_the_last() -> None:
         message = receive(single)
         assert message is not None
         assert not single.exhausted
-        single.set_visibility(message, 1)
+        single.release(message, 1)
         clock.now += 1
 
     assert single.exhausted
@@ -76,7 +76,7 @@ def test_a_release_at_once_ends_it() -> None:
     single = queue(Clock())
     message = receive(single)
     assert message is not None
-    single.set_visibility(message, 0)
+    single.release(message, 0)
 
     assert single.exhausted
     assert single.refused

@@ -84,12 +84,13 @@ class SingleMessageQueue:
         with self._lock:
             self.deleted = True
 
-    def set_visibility(self, message: Message, seconds: int) -> None:
+    def release(self, message: Message, seconds: int) -> int:
         """Hand the message out again in ``seconds``; 0 says that trying again would not help."""
         with self._lock:
             self._visible_at = self._clock() + seconds
             self.refused = seconds == 0
             self._used_up = message.receive_count >= self.max_receives
+        return seconds
 
     def renew(self, message: Message, seconds: int) -> None:
         """Keep the message from being handed out again while its job runs."""

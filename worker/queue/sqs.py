@@ -180,19 +180,28 @@ class SqsQueue:
                 )
 
     def set_visibility(self, message: Message, seconds: int) -> None:
-        """Hide the message for ``seconds`` from now, 0 to release it; three tries.
+        """Hide the message for ``seconds`` from now; three tries.
 
         Cut to what SQS still allows: 12 hours from the receipt, whatever the extensions.
         """
+        self.release(message, seconds)
+
+    def release(self, message: Message, seconds: int) -> int:
+        """Have the message handed out again in ``seconds``, 0 for at once; as ``set_visibility``.
+
+        Returns the seconds that were set, which may be fewer.
+        """
         age = time.monotonic() - message.received_monotonic
         allowed = MAX_VISIBILITY_S - math.ceil(age) - _RECEIPT_SLACK_S
+        hidden_s = max(0, min(seconds, allowed))
         for attempt in tries():
             with attempt, translated():
                 self._client.change_message_visibility(
                     QueueUrl=self._url,
                     ReceiptHandle=message.receipt_handle,
-                    VisibilityTimeout=max(0, min(seconds, allowed)),
+                    VisibilityTimeout=hidden_s,
                 )
+        return hidden_s
 
     def redrive_policy(self) -> RedrivePolicy:
         """The queue's redrive policy, read once for the life of this object."""
