@@ -49,6 +49,8 @@ class Handles(Protocol):
 
     def handle(self, message: Message) -> Verdict: ...
 
+    def write_left(self) -> None: ...
+
     def deliver_overdue(self) -> Round: ...
 
 
@@ -133,6 +135,7 @@ class Consumer:
             if not self._polling:
                 self._polling = True
                 _log.info("worker.polling")
+            self._runner.write_left()
             self._take_stock()
             self._poll()
             if self._wedged:
@@ -278,6 +281,7 @@ class Consumer:
         _log.debug("polling.waiting", configuration_fault=self._gate.faulty)
         if self._gate.faulty:
             # The database answers, and what is not delivered grows old meanwhile.
+            self._runner.write_left()
             self._take_stock()
         self._report(Progress(Phase.WAITING, self._idle_limit_s))
         self._stop.wait(_DEPENDENCY_POLL_S)

@@ -64,11 +64,11 @@ class Execution:
         held = self._keeper.hold(
             job.key,
             (
-                lambda: self._ledger.renew(claim, lease_s=worker.worker_lease_seconds),
+                self._lease_renewal(claim, interruption),
                 self._visibility_renewal(message, interruption),
             ),
             give_up_after_s=worker.worker_lease_seconds * 2 / 3,
-            on_lost=lambda: interruption.interrupt(StopReason.LEASE_LOST),
+            on_lost=lambda: interruption.interrupt(StopReason.NOT_RENEWED),
         )
 
         def work() -> JobOutput:
@@ -121,6 +121,17 @@ class Execution:
         if notices:
             self._ledger.announce(claim, notices)
             self._courier.deliver_job(claim.job.id, interruption.checkpoint)
+
+    def _lease_renewal(self, claim: Claim, interruption: Interruption) -> Callable[[], bool]:
+        """Renews until somebody else has closed the attempt."""
+
+        def renew() -> bool:
+            if self._ledger.renew(claim, lease_s=self._settings.worker.worker_lease_seconds):
+                return True
+            interruption.interrupt(StopReason.LEASE_LOST)
+            return False
+
+        return renew
 
     def _visibility_renewal(
         self, message: Message, interruption: Interruption

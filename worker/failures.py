@@ -12,6 +12,9 @@ _TRIED = "The job was tried as often as is allowed and did not succeed."
 INTERRUPTED = {
     StopReason.STOP_REQUESTED: TransientError("stop_requested", "The worker was stopped."),
     StopReason.TIMED_OUT: TransientError("job_timed_out", "The job took too long."),
+    StopReason.NOT_RENEWED: TransientError(
+        "lease_not_renewed", "The lease or the message could not be renewed in time."
+    ),
     StopReason.HELD_TOO_LONG: TransientError(
         "message_held_too_long", "The message was held for almost as long as SQS allows."
     ),

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from worker import failures
+from worker.attempts import Attempts
 from worker.errors import (
     ConfigurationFault,
     DependencyDown,
@@ -76,6 +77,7 @@ class Runner:
         self._registry = registry
         self._connect = connect
         self._ledger = ledger
+        self._attempts = Attempts(ledger, lease_s=settings.worker.worker_lease_seconds)
         self._execution = execution
         self._worker_id = worker_id
         self._max_receives = max_receives
@@ -118,6 +120,10 @@ class Runner:
                     "payload_mismatch", "A job with this id exists and asks for something else."
                 )
                 return self._refuse(message, mismatch, "job.payload_mismatch")
+
+    def write_left(self) -> None:
+        """Write the ends of attempts that the database did not take; raises nothing."""
+        self._attempts.write_left()
 
     def deliver_overdue(self) -> Round:
         """Make deliveries that an earlier try or a crash has left over."""
@@ -196,7 +202,7 @@ class Runner:
         except Stopped as error:
             return self._interrupted(message, job, claim, error.reason)
         except LeaseLost:
-            return self._lost(claim, "claim.fenced")
+            return self._attempts.fenced(claim, duration_s=self._took_s())
         except PermanentError as error:
             return self._fail(message, job, claim, error)
         except ConfigurationFault as fault:
@@ -259,14 +265,7 @@ class Runner:
         return self._fail(message, job, claim, failures.poisoned(code))
 
     def _fail(self, message: Message, job: Job, claim: Claim, error: PermanentError) -> Verdict:
-        _log.error(
-            "job.failed",
-            error_code=error.code,
-            error_sentence=error.sentence,
-            error_detail=error.detail,
-            duration_s=self._took_s(),
-        )
-        unwritten = self._write(claim, lambda: self._ledger.fail(claim, error, job.failed(error)))
+        unwritten = self._attempts.fail(claim, error, job.failed(error), duration_s=self._took_s())
         return unwritten or self._deliver(message, claim.job.id, FAILED)
 
     def _try_again(
@@ -274,60 +273,24 @@ class Runner:
     ) -> Verdict:
         if self._is_last_chance(message, claim):
             return self._fail(message, job, claim, failures.exhausted(error))
-        _log.warning(
-            "job.retried",
-            error_code=error.code,
-            error_detail=error.detail,
-            duration_s=self._took_s(),
-        )
-        unwritten = self._write(claim, lambda: self._ledger.retry_later(claim, error))
+        unwritten = self._attempts.retry_later(claim, error, duration_s=self._took_s())
         return unwritten or self._backoff(message, at_least_s=error.retry_after_s or 0.0)
 
     def _hand_back(self, claim: Claim, error: WorkerError, verdict: Verdict) -> Verdict:
-        _log.warning(
-            "job.handed_back",
-            error_code=error.code,
-            error_detail=error.detail,
-            duration_s=self._took_s(),
-        )
-        unwritten = self._write(claim, lambda: self._ledger.hand_back(claim, error))
+        unwritten = self._attempts.hand_back(claim, error, duration_s=self._took_s())
         return unwritten or verdict
-
-    def _write(self, claim: Claim, write: Callable[[], None]) -> Verdict | None:
-        """Write the end of an attempt; the message's verdict if that was not possible."""
-        try:
-            write()
-        except LeaseLost:
-            return self._lost(claim, "claim.fenced")
-        except TransientError as failure:
-            # The lease ends by itself; before that the message would only be found busy.
-            _log.warning("claim.left", error_code=failure.code)
-            lease_s = self._settings.worker.worker_lease_seconds
-            return Verdict(Action.RELEASE, lease_s + VISIBILITY_MARGIN_S)
-        return None
 
     def _interrupted(self, message: Message, job: Job, claim: Claim, reason: StopReason) -> Verdict:
         _log.warning("job.interrupted", reason=reason)
         match reason:
             case StopReason.STOP_REQUESTED | StopReason.HELD_TOO_LONG:
                 return self._hand_back(claim, failures.INTERRUPTED[reason], Verdict(Action.RELEASE))
+            case StopReason.NOT_RENEWED:
+                return self._hand_back(claim, failures.INTERRUPTED[reason], KEEP)
             case StopReason.TIMED_OUT:
                 return self._try_again(message, job, claim, failures.INTERRUPTED[reason])
             case StopReason.LEASE_LOST:
-                return self._lost(claim)
-
-    def _lost(self, claim: Claim, event: str = "lease.lost") -> Verdict:
-        """The attempt was closed by somebody else: by a cancellation, or by a new owner."""
-        try:
-            status = self._ledger.status(claim.job.id)
-        except TransientError as error:
-            _log.warning(event, error_code=error.code, duration_s=self._took_s())
-            return KEEP
-        if status is JobStatus.CANCELLED:
-            _log.warning("job.cancelled", duration_s=self._took_s())
-            return DELETE
-        _log.warning(event, status=status, duration_s=self._took_s())
-        return KEEP
+                return self._attempts.lost(claim, duration_s=self._took_s())
 
     def _is_last_chance(self, message: Message, claim: Claim) -> bool:
         last_receive = self._max_receives is not None and (

@@ -177,6 +177,35 @@ def test_an_attempt_that_was_handed_back_does_not_count(bench: LedgerBench) -> N
     assert bench.claimed().attempt == 1
 
 
+def test_an_attempt_that_is_handed_back_too_late_has_not_vanished(bench: LedgerBench) -> None:
+    for _ in range(2):
+        late = bench.claimed()
+        bench.expire_leases()
+        again = bench.claimed()
+        with pytest.raises(LeaseLost):
+            bench.ledger.hand_back(late, AWAY)
+        bench.ledger.hand_back(again, AWAY)
+
+    assert bench.value("SELECT attempts FROM jobs.job") == 0
+    assert bench.value("SELECT status::text FROM jobs.job") == "PENDING"
+    assert bench.value("SELECT count(*) FROM jobs.assignment WHERE outcome = 'handed_back'") == 4
+    assert bench.claimed().attempt == 1
+
+
+def test_an_attempt_of_a_job_that_was_opened_again_is_not_taken_from_its_new_attempts(
+    bench: LedgerBench,
+) -> None:
+    late = bench.claimed()
+    bench.expire_leases()
+    bench.ledger.fail(bench.claimed(), BROKEN, ())
+    bench.claimed(new_job(message_id="message-2"))
+
+    with pytest.raises(LeaseLost):
+        bench.ledger.hand_back(late, AWAY)
+
+    assert bench.value("SELECT attempts FROM jobs.job") == 1
+
+
 def test_a_job_whose_attempts_vanish_twice_is_poison_at_the_third(
     bench: LedgerBench,
 ) -> None:

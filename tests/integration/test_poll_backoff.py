@@ -41,6 +41,9 @@ class NothingToHandle:
     def handle(self, message: Message) -> Verdict:
         raise AssertionError(message)
 
+    def write_left(self) -> None:
+        pass
+
     def deliver_overdue(self) -> Round:
         raise AssertionError("an unreachable queue is no idle time")
 

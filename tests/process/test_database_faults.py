@@ -12,10 +12,12 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.process.conftest import Environment
+from tests.process.conftest import COMPLETED, Environment
+from tests.process.test_delivery_faults import CLAIM_FOR_AN_HOUR, END_CLAIM, PAUSE
 from tests.process.test_process_faults import health_of
 from tests.process.test_worker import computing_blocked, put_site, quote, request
 from tests.process.test_worker_faults import told_to_blocked
+from worker.demo.fake_service import failing
 
 IMPATIENT = {"DB_CONNECT_TIMEOUT_SECONDS": "1"}
 
@@ -108,6 +110,68 @@ def test_a_database_lost_at_the_commit_leaves_one_result(environment: Environmen
     assert environment.value("SELECT attempts FROM jobs.job") == 1
     assert len(environment.backend.received) == 1
     assert len(environment.notify.sent) == 1
+
+
+def test_outages_that_outlast_the_lease_cost_no_attempt_however_many(
+    environment: Environment, proxy: TcpProxy
+) -> None:
+    def outlasted() -> object:
+        return environment.value(
+            "SELECT bool_and(completed_at IS NOT NULL OR expires_at < now()) FROM jobs.assignment"
+        )
+
+    put_site(environment)
+    environment.send(request())
+    short = {"WORKER_LEASE_SECONDS": "3", "SQS_VISIBILITY_TIMEOUT": "9"}
+    with environment.worker(**through(proxy, environment), **short) as worker:
+
+        def told(event: str, times: int) -> None:
+            worker.wait_until(lambda: len(worker.events(event)) == times, f"{event} {times}")
+
+        for outage in (1, 2):
+            with computing_blocked(environment):
+                told("job.claimed", outage)
+                proxy.cut()
+                told("claim.left", outage)
+                worker.wait_until(outlasted, "a lease that has passed")
+                assert len(worker.events("job.handed_back")) == outage - 1, "said once written"
+            proxy.join()
+            told("job.handed_back", outage)
+        worker.wait_for("message.deleted")
+
+    outcomes = "SELECT array_agg(outcome ORDER BY id) FROM jobs.assignment"
+    assert environment.value(outcomes) == ["handed_back", "handed_back", "succeeded"]
+    assert environment.value("SELECT attempts FROM jobs.job") == 1
+    assert worker.events("job.poison") == []
+    assert len(environment.backend.received) == 1
+    assert [one.template_id for one in environment.notify.sent] == [COMPLETED]
+
+
+def test_an_outage_during_a_pause_does_not_end_the_pause(
+    environment: Environment, proxy: TcpProxy
+) -> None:
+    environment.backend.misbehave_always(failing(401))
+    environment.send(quote())
+    with environment.worker(**through(proxy, environment), **PAUSE, LOG_LEVEL="debug") as worker:
+
+        def asked_again(since: int) -> bool:
+            return len(worker.events("polling.waiting")) >= since + 4
+
+        worker.wait_for("polling.paused")
+        # As another worker's sweep does: ours has nothing of its own to ask with.
+        worker.wait_until(lambda: environment.value(CLAIM_FOR_AN_HOUR), "a delivery to claim")
+        proxy.cut()
+        worker.wait_for("dependency.down", error_code="database_unavailable")
+        proxy.join()
+        environment.send(quote("NRF-000002"))
+        waited = len(worker.events("polling.waiting"))
+        worker.wait_until(lambda: asked_again(waited) or worker.events("polling.resumed"), "waits")
+        assert worker.events("polling.resumed") == []
+        assert len(worker.events("message.received")) == 1, "no receive is spent on a guess"
+        environment.backend.misbehave_always(None)
+        assert environment.value(END_CLAIM) == 1
+        worker.wait_for("polling.resumed", error_code="backend_refused_us")
+        worker.wait_until(lambda: len(environment.backend.quotes) == 2, "both results")
 
 
 def test_a_failover_to_a_read_only_standby_is_an_outage_that_ends_by_itself(

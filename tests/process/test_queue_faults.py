@@ -71,7 +71,7 @@ def test_a_worker_that_cannot_extend_stops_before_its_lease_ends_and_writes_noth
     with on_double.worker(**SHORT) as worker:
         with computing_blocked(on_double):
             on_double.send(request())
-            worker.wait_for("lease.lost")
+            worker.wait_for("job.handed_back", error_code="lease_not_renewed")
             worker.wait_for("message.kept")
         assert worker.events("lease.renewal_failed")
         assert on_double.value("SELECT count(*) FROM jobs.result") == 0
@@ -81,6 +81,7 @@ def test_a_worker_that_cannot_extend_stops_before_its_lease_ends_and_writes_noth
 
     assert len(on_double.backend.received) == 1
     assert on_double.value("SELECT count(*) FROM jobs.result") == 1
+    assert on_double.value("SELECT attempts FROM jobs.job") == 1, "SQS was away, not the job"
 
 
 def test_a_receipt_that_has_grown_old_deletes_nothing_and_the_next_one_does(

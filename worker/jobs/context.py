@@ -8,13 +8,17 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from worker.errors import Interrupted
+from worker.logs import logger
 from worker.reference.versions import ReferenceVersions
+
+_log = logger(__name__)
 
 
 class StopReason(StrEnum):
     """Why a running job is told to stop before it has finished."""
 
     LEASE_LOST = "lease_lost"
+    NOT_RENEWED = "lease_not_renewed"
     STOP_REQUESTED = "stop_requested"
     TIMED_OUT = "job_timed_out"
     HELD_TOO_LONG = "message_held_too_long"
@@ -41,14 +45,22 @@ class Interruption:
         return self._reason
 
     def interrupt(self, reason: StopReason) -> None:
-        """Tell the job to stop; the first reason stays. Aborts what it is waiting for."""
+        """Tell the job to stop; the first reason stays. Aborts what it is waiting for.
+
+        Raises nothing: an abort that fails keeps neither the others nor the caller from going on.
+        """
+        if self._reason is not None:
+            return
+        # Held while aborts run: what they abort may belong to somebody else after its block.
         with self._lock:
             if self._reason is not None:
                 return
             self._reason = reason
-            aborts = tuple(self._aborts)
-        for abort in aborts:
-            abort()
+            for abort in self._aborts:
+                try:
+                    abort()
+                except Exception:  # noqa: BLE001 - the job is told all the same
+                    _log.warning("abort.failed", exc_info=True)
 
     def checkpoint(self) -> None:
         """Raise Stopped if the job has been told to stop; cheap enough for inner loops."""
@@ -63,7 +75,10 @@ class Interruption:
 
     @contextmanager
     def abortable(self, abort: Callable[[], None]) -> Iterator[None]:
-        """While the block runs, an interruption calls ``abort`` (from another thread)."""
+        """While the block runs, an interruption calls ``abort`` (from another thread).
+
+        It must not block: whoever interrupts has a deadline of its own.
+        """
         with self._lock:
             # Told between the two, nobody would call it.
             self.checkpoint()

@@ -163,10 +163,20 @@ class Ledger:
             _return_job(connection, claim.job.id, uncounted=0)
 
     def hand_back(self, claim: Claim, error: WorkerError) -> None:
-        """Back to PENDING because we stop or a dependency is away: the attempt does not count."""
+        """Back to PENDING because we stop or a dependency is away: the attempt does not count.
+
+        Raises LeaseLost if somebody has ended it meanwhile. One that was ended because its lease
+        had passed does not count either: its worker is still there to say what stopped it.
+        """
         with self._connect() as connection:
-            _close(connection, claim, "handed_back", error)
-            _return_job(connection, claim.job.id, uncounted=1)
+            if _closed(connection, claim, "handed_back", error) is not None:
+                _return_job(connection, claim.job.id, uncounted=1)
+                return
+            connection.execute(
+                statement(__package__, "uncount_expired"),
+                {"token": claim.token, **_ending("handed_back", error)},
+            )
+        raise LeaseLost(claim.key)
 
     def record_invalid(
         self, new: NewJob, error: WorkerError, notices: Sequence[NewDelivery]
@@ -263,21 +273,32 @@ def _assign(
 
 
 def _close(connection: Connection, claim: Claim, outcome: str, error: WorkerError | None) -> int:
+    assignment_id = _closed(connection, claim, outcome, error)
+    if assignment_id is None:
+        raise LeaseLost(claim.key)
+    return assignment_id
+
+
+def _closed(
+    connection: Connection, claim: Claim, outcome: str, error: WorkerError | None
+) -> int | None:
+    """The id of the attempt that this has ended; None if somebody else had ended it."""
     # The job is locked before its attempt, by everybody: otherwise a result and a claim, a
     # cancellation or the reaper could wait for each other.
     connection.execute(statement(__package__, "lock_job"), {"job_id": claim.job.id})
     row = connection.execute(
         statement(__package__, "close_assignment"),
-        {
-            "token": claim.token,
-            "outcome": outcome,
-            "error_code": error.code if error else None,
-            "error_detail": redact(str(error)) if error else None,
-        },
+        {"token": claim.token, **_ending(outcome, error)},
     ).fetchone()
-    if row is None:
-        raise LeaseLost(claim.key)
-    return int(row[0])
+    return None if row is None else int(row[0])
+
+
+def _ending(outcome: str, error: WorkerError | None) -> dict[str, str | None]:
+    return {
+        "outcome": outcome,
+        "error_code": error.code if error else None,
+        "error_detail": redact(str(error)) if error else None,
+    }
 
 
 def _finish(

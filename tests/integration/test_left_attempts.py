@@ -1,0 +1,227 @@
+"""Attempts whose end the database does not take when it comes, because it is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import structlog
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from structlog.testing import LogCapture
+
+from tests.fakes.ledger import LedgerBench, connector, new_job
+from tests.fakes.messages import assessment_body, message
+from tests.fakes.tcp_proxy import TcpProxy
+from tests.integration.test_database import settings_of
+from tests.integration.test_hold_limit import Clock, Patient, runner
+from tests.integration.test_operations import outcomes, reaped, status
+from worker.clients.db import Database
+from worker.errors import DependencyDown, PermanentError, TransientError
+from worker.jobs.context import JobContext
+from worker.jobs.registry import JobOutput
+from worker.ledger.ledger import Ledger
+from worker.ledger.models import JobStatus, Poisoned
+from worker.ledger.operations import Operations
+from worker.ledger.outbox import Outbox
+from worker.metrics import _ENDS
+from worker.queue.keeper import Keeper
+from worker.runner import Runner
+from worker.verdicts import DELETE, Action
+
+LEASE_S = 1.5
+JOB = "job-0001"
+BROKEN = PermanentError("geometry_invalid", "The boundary crosses itself.")
+AWAY = DependencyDown("database_unavailable", "The database can't be reached.")
+SLOW = TransientError("s3_unavailable", "S3 does not answer.")
+
+
+@dataclass
+class Failing(Patient):
+    """A job that fails by itself, after something has happened to it."""
+
+    error: Exception = field(default=BROKEN)
+
+    def run(self, _: JobContext) -> JobOutput:
+        self.during()
+        raise self.error
+
+
+@dataclass
+class Bench(LedgerBench):
+    """The same database as its worker sees it, behind a proxy, and as everybody else does."""
+
+    others: LedgerBench = field(init=False)
+    proxy: TcpProxy = field(init=False)
+
+
+@pytest.fixture
+def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setenv("WORKER_LEASE_SECONDS", str(LEASE_S))
+    server = conninfo_to_dict(database_url)
+    with TcpProxy(str(server["host"]), int(str(server["port"]))) as proxy:
+        there = make_conninfo(database_url, host="127.0.0.1", port=proxy.port)
+        with Database(settings_of(there, connect_timeout_s=1)) as database:
+            one = Bench(there)
+            one.ledger = Ledger(database.connection)
+            one.outbox = Outbox(database.connection, claim_s=60)
+            one.others, one.proxy = LedgerBench(database_url), proxy
+            yield one
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    one = Keeper(LEASE_S / 3)
+    one.start()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def log() -> Iterator[LogCapture]:
+    capture = LogCapture()
+    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
+    yield capture
+    structlog.reset_defaults()
+
+
+def of_job(bench: Bench, keeper: Keeper, job: Patient) -> Runner:
+    return runner(bench, keeper, Clock(), job, [])
+
+
+def ends(log: LogCapture) -> list[str]:
+    """What was told of the ends of attempts; each counts as one in the metrics."""
+    return [entry["event"] for entry in log.entries if entry["event"] in _ENDS]
+
+
+def until(look: Callable[[], bool], what: str) -> None:
+    ends_at = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < ends_at, f"no {what}"
+        time.sleep(0.05)
+
+
+def write_left(one: Runner, bench: Bench, log: LogCapture, *, ended: int = 1) -> None:
+    """As the loop does before each poll, until the pool has found the database again."""
+    bench.proxy.join()
+
+    def written() -> bool:
+        one.write_left()
+        return len(ends(log)) == ended
+
+    until(written, "written end")
+
+
+def lease_has_passed(bench: Bench) -> bool:
+    return bool(
+        bench.others.value("SELECT bool_and(expires_at < clock_timestamp()) FROM jobs.assignment")
+    )
+
+
+def taken_by_nobody(_: LedgerBench) -> None:
+    pass
+
+
+def taken_by_another(others: LedgerBench) -> None:
+    others.claimed(new_job(JOB))
+
+
+def taken_by_the_reaper(others: LedgerBench) -> None:
+    (one,) = reaped(others)
+    assert one.status is JobStatus.PENDING
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "attempts", "said"),
+    [
+        (taken_by_nobody, 0, "job.handed_back"),
+        (taken_by_another, 1, "claim.fenced"),
+        (taken_by_the_reaper, 0, "claim.fenced"),
+    ],
+)
+def test_an_attempt_that_could_not_be_renewed_without_a_database_does_not_count(
+    bench: Bench,
+    keeper: Keeper,
+    log: LogCapture,
+    meanwhile: Callable[[LedgerBench], None],
+    attempts: int,
+    said: str,
+) -> None:
+    one = of_job(bench, keeper, Patient(bench.proxy.cut))
+
+    verdict = one.handle(message(assessment_body()))
+
+    assert verdict.action is Action.RELEASE
+    assert verdict.delay_s > LEASE_S
+    until(lambda: lease_has_passed(bench), "lease that has passed")
+    one.write_left()
+    assert outcomes(bench.others) == [None], "still away"
+    assert ends(log) == []
+    meanwhile(bench.others)
+    write_left(one, bench, log)
+
+    first = "SELECT outcome FROM jobs.assignment ORDER BY id LIMIT 1"
+    assert bench.others.value(first) == "handed_back"
+    assert bench.others.value("SELECT attempts FROM jobs.job") == attempts
+    assert ends(log) == [said]
+    one.write_left()
+    assert bench.others.value("SELECT attempts FROM jobs.job") == attempts, "once"
+
+
+def test_outages_do_not_make_a_job_poison(bench: Bench, keeper: Keeper, log: LogCapture) -> None:
+    for outage in (1, 2):
+        one = of_job(bench, keeper, Patient(bench.proxy.cut))
+        one.handle(message(assessment_body()))
+        until(lambda: lease_has_passed(bench), "lease that has passed")
+        reaped(bench.others)
+        write_left(one, bench, log, ended=outage)
+
+    done = of_job(bench, keeper, Patient(lambda: None, until=lambda: True))
+
+    assert done.handle(message(assessment_body())) == DELETE
+    assert outcomes(bench.others) == ["handed_back", "handed_back", "succeeded"]
+    assert bench.others.value("SELECT attempts FROM jobs.job") == 1
+
+
+def test_a_failure_that_could_not_be_written_is_written_and_told_later(
+    bench: Bench, keeper: Keeper, log: LogCapture
+) -> None:
+    one = of_job(bench, keeper, Failing(bench.proxy.cut))
+
+    one.handle(message(assessment_body()))
+
+    assert [entry["event"] for entry in log.entries].count("claim.left") == 1
+    assert ends(log) == [], "the requester is not told yet"
+    write_left(one, bench, log)
+    assert ends(log) == ["job.failed"]
+    assert status(bench.others, JOB) == "FAILED"
+
+
+@pytest.mark.parametrize("error", [BROKEN, SLOW], ids=["failed", "retried"])
+def test_a_failure_that_somebody_else_has_taken_over_is_no_attempt_that_vanished(
+    bench: Bench, keeper: Keeper, log: LogCapture, error: Exception
+) -> None:
+    one = of_job(bench, keeper, Failing(bench.proxy.cut, error=error))
+    one.handle(message(assessment_body()))
+    until(lambda: lease_has_passed(bench), "lease that has passed")
+    bench.others.claimed(new_job(JOB))
+
+    write_left(one, bench, log)
+
+    assert ends(log) == ["claim.fenced"]
+    assert outcomes(bench.others) == ["handed_back", None]
+    bench.others.expire_leases()
+    assert not isinstance(bench.others.claim(new_job(JOB)), Poisoned), "one has vanished"
+
+
+@pytest.mark.parametrize("error", [BROKEN, SLOW, AWAY], ids=["failed", "retried", "handed-back"])
+def test_an_end_that_comes_after_a_cancellation_is_not_told(
+    bench: Bench, keeper: Keeper, log: LogCapture, error: Exception
+) -> None:
+    operations = Operations(connector(bench.others.url), made_by="ann")
+    job = Failing(lambda: operations.cancel(operations.job(JOB), None), error=error)
+
+    assert of_job(bench, keeper, job).handle(message(assessment_body())) == DELETE
+
+    assert ends(log) == ["job.cancelled"]
