@@ -26,7 +26,7 @@ dlq_app = typer.Typer(
     no_args_is_help=True,
 )
 
-Key = Annotated[str, typer.Argument(help="Job id.")]
+Key = Annotated[str, typer.Argument(help="Job id, or a quote's reference if one job has it.")]
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="SQS message id or job id.")]
 
 
@@ -38,7 +38,7 @@ def list_jobs(
     """The newest jobs first."""
     from worker.ledger import queries
     from worker.ledger.models import JobStatus
-    from worker.reports.jobs_text import jobs_table
+    from worker.reports.jobs_text import print_jobs
 
     wanted = None
     if status is not None:
@@ -47,12 +47,14 @@ def list_jobs(
             raise typer.BadParameter(f"one of {', '.join(sorted(known))}")
         wanted = JobStatus(status.upper())
     with open_database(read_settings()) as database, database.connection() as connection:
-        console().print(jobs_table(queries.list_jobs(connection, status=wanted, limit=limit)))
+        print_jobs(queries.list_jobs(connection, status=wanted, limit=limit), console())
 
 
 @jobs_app.command("show")
 def show_job(
-    wanted: Annotated[str, typer.Argument(help="Job id, correlation id or SQS message id.")],
+    wanted: Annotated[
+        str, typer.Argument(help="Job id, quote's reference, correlation id or message id.")
+    ],
 ) -> None:
     """A job's whole story: messages, attempts, leases, data versions, deliveries, errors."""
     from worker.ledger.queries import find_interventions, find_jobs
@@ -80,7 +82,7 @@ def cancel_job(
         operations = Operations(database.connection, made_by=getpass.getuser())
         job = operations.job(key)
         operations.cancel(job, reason)
-    _say(f"{key} is CANCELLED, it was {job.status}")
+    _say(f"{job.key} is CANCELLED, it was {job.status}")
 
 
 @jobs_app.command("retry")
@@ -90,7 +92,7 @@ def retry_job(key: Key) -> None:
 
     with _desk() as desk:
         retried = retry(key, desk.operations, desk.triage, desk.queue)
-    _say(f"{key} is {retried.status}")
+    _say(f"{retried.key} is {retried.status}")
     for one in retried.redriven:
         _say_redriven(one)
     if retried.new_message_id:

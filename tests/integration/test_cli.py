@@ -16,9 +16,13 @@ import psycopg
 import pytest
 
 from tests.fakes.boundaries import Shapefile, bow_tie, square
-from tests.fakes.ledger import LedgerBench, delivery
+from tests.fakes.ledger import LedgerBench, delivery, new_job
+from tests.fakes.messages import message, quote_body
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.postgis import DatabaseServer
+from worker.errors import PermanentError
+from worker.jobs.payloads import job_key, parse_request
+from worker.queue.envelope import open_envelope
 from worker.reference.generate import generate
 from worker.reference.load import load_directory
 
@@ -272,6 +276,47 @@ def test_jobs_are_listed_and_one_is_shown_with_its_story(database_url: str) -> N
     assert "someone@example.com" not in shown.stdout
     assert unknown.returncode == 65
     assert unknown.stderr.startswith("job_not_found")
+
+
+def test_a_quotes_job_is_listed_whole_and_found_by_its_reference(database_url: str) -> None:
+    bench = LedgerBench(database_url)
+    request = parse_request(open_envelope(message(quote_body()), max_body_bytes=1_048_576))
+    key = job_key(request)
+    other = f"{key[:-1]}{'0' if key[-1] != '0' else '1'}"
+    failed = bench.claimed(new_job(key, message_id="message-1", correlation_id="trace-" + "x" * 90))
+    error = PermanentError("geometry_invalid_and_a_code_of_some_length", "It crosses itself.")
+    bench.ledger.fail(failed, error, ())
+
+    listed = command("jobs", "list", DATABASE_URL=database_url, COLUMNS="80")
+    shown = command("jobs", "show", "NRF-000001", DATABASE_URL=database_url)
+
+    assert listed.returncode == 0, listed.stderr
+    for part in (f"{key}  impact-assessment  FAILED", "trace-" + "x" * 90, error.code):
+        assert part in listed.stdout
+    assert shown.stdout.startswith(f"{key}  ")
+
+    bench.claimed(new_job(other, message_id="message-2"))
+    both = command("jobs", "show", "NRF-000001", DATABASE_URL=database_url)
+    refused = command("jobs", "cancel", "NRF-000001", DATABASE_URL=database_url)
+    cancelled = command("jobs", "cancel", other, DATABASE_URL=database_url)
+    unknown = command("jobs", "cancel", "NRF-00000", DATABASE_URL=database_url)
+
+    assert {line.split()[0] for line in both.stdout.splitlines()} >= {key, other}
+    assert refused.returncode == 65
+    assert refused.stderr.startswith("job_ambiguous: ")
+    assert key in refused.stderr
+    assert other in refused.stderr
+    assert cancelled.stdout == f"{other} is CANCELLED, it was IN_PROGRESS\n"
+    assert unknown.stderr.startswith("job_not_found: ")
+
+
+def test_the_only_job_of_a_quote_is_cancelled_by_its_reference(database_url: str) -> None:
+    key = f"NRF-000001-{'a' * 64}"
+    LedgerBench(database_url).claimed(new_job(key))
+
+    cancelled = command("jobs", "cancel", "NRF-000001", DATABASE_URL=database_url)
+
+    assert cancelled.stdout == f"{key} is CANCELLED, it was IN_PROGRESS\n"
 
 
 def test_reference_data_is_generated_loaded_and_listed(database_url: str, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ class Redriven:
 class Retried:
     """What became of a retried job: its status, and the messages that will bring it."""
 
+    key: str
     status: JobStatus
     redriven: tuple[Redriven, ...] = ()
     new_message_id: str | None = None
@@ -212,8 +213,8 @@ def retry(key: str, operations: Operations, triage: Triage | None, queue: Sends)
 
     Its dead letter is redriven if there is one (``triage`` None: no dead-letter queue is known),
     else a new message is made from the payload in the ledger. A job whose result is stored needs
-    none: an idle worker makes its deliveries. Raises CommandRefused ``job_not_found``,
-    ``job_finished``, ``job_unreadable``, ``job_running`` and ``message_missing``.
+    none: an idle worker makes its deliveries. Raises CommandRefused ``job_finished``,
+    ``job_unreadable``, ``job_running``, ``message_missing`` and what ``Operations.job`` raises.
     """
     job = operations.job(key)
     if job.type == UNREADABLE:
@@ -221,7 +222,7 @@ def retry(key: str, operations: Operations, triage: Triage | None, queue: Sends)
             "job_unreadable", "This is no job but a message that could not be read: redrive it."
         )
     if job.status == JobStatus.IN_PROGRESS:
-        raise CommandRefused("job_running", f"Job {key} is running.")
+        raise CommandRefused("job_running", f"Job {job.key} is running.")
     letters = _letters_of(job, triage)
     body = stored_body(job)
     if not letters and body is None and job.status in _RETRYABLE:
@@ -234,12 +235,12 @@ def retry(key: str, operations: Operations, triage: Triage | None, queue: Sends)
     if triage is not None and letters:
         ids = frozenset(case.message_id for case in letters)
         redriven = tuple(triage.redrive(Choice(ids=ids), opened=frozenset({job.id})))
-        return Retried(status, redriven)
+        return Retried(job.key, status, redriven)
     if status is JobStatus.SUCCEEDED or body is None:
-        return Retried(status)
+        return Retried(job.key, status)
     message_id = queue.send(body, job.correlation_id)
     operations.sent(job, message_id)
-    return Retried(status, new_message_id=message_id)
+    return Retried(job.key, status, new_message_id=message_id)
 
 
 def _letters_of(job: StoredJob, triage: Triage | None) -> tuple[Case, ...]:

@@ -25,13 +25,19 @@ class Operations:
         self._made_by = made_by
 
     def job(self, key: str) -> StoredJob:
-        """The job of this key; raises CommandRefused ``job_not_found``."""
+        """The job of this key, or of this quote's reference if only one has it.
+
+        Raises CommandRefused ``job_not_found`` or ``job_ambiguous``.
+        """
         with self._connect() as connection:
             cursor = connection.cursor(row_factory=class_row(StoredJob))
-            job = cursor.execute(statement(__package__, "stored_job"), {"key": key}).fetchone()
-        if job is None:
+            jobs = cursor.execute(statement(__package__, "stored_job"), {"key": key}).fetchall()
+        if not jobs:
             raise CommandRefused("job_not_found", f"The ledger knows no job {key}.")
-        return job
+        if len(jobs) > 1:
+            keys = ", ".join(job.key for job in jobs)
+            raise CommandRefused("job_ambiguous", f"{key} stands for several jobs: {keys}.")
+        return jobs[0]
 
     def jobs_of(self, message_ids: Collection[str]) -> Mapping[str, MessageJob]:
         """The jobs of these messages, by message id; those that the ledger never saw are left out.

@@ -75,7 +75,7 @@ def list_jobs(
 
 
 def find_jobs(connection: Connection, wanted: str) -> tuple[JobStory, ...]:
-    """The jobs with this key, correlation id or SQS message id, newest first."""
+    """The jobs with this key, quote's reference, correlation id or SQS message id, newest first."""
     jobs = _jobs(connection, status=None, key=wanted, limit=20)
     return tuple(_story(connection, job) for job in jobs)
 

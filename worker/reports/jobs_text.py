@@ -1,4 +1,4 @@
-"""The ledger on a terminal: a table of jobs, and one job's story."""
+"""The ledger on a terminal: a list of jobs, and one job's story."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from worker.ledger.models import Intervention, JobRow
 from worker.ledger.queries import AttemptRow, DeliveryRow, JobStory
@@ -15,24 +14,16 @@ from worker.reports.result_text import result_lines
 from worker.settings import IMPACT_ASSESSMENT
 
 
-def jobs_table(jobs: Sequence[JobRow]) -> Table:
-    """One row a job."""
-    table = Table(
-        "job", "type", "status", "attempts", "error", "correlation id", "created", "pending",
-        box=None,
-    )  # fmt: skip
+def print_jobs(jobs: Sequence[JobRow], console: Console) -> None:
+    """Lines rather than a table: ids have to be copied whole, and a quote's is 75 long."""
     for job in jobs:
-        table.add_row(
-            escape(job.key),
-            job.type,
-            job.status,
-            f"{job.attempts}/{job.max_attempts}",
-            job.error_code or "",
-            escape(job.correlation_id),
-            f"{job.created_at:%Y-%m-%d %H:%M:%S}",
-            str(job.deliveries_pending or ""),
-        )
-    return table
+        pending = f"  deliveries pending {job.deliveries_pending}" if job.deliveries_pending else ""
+        for line in (
+            f"{job.key}  {job.type}  {job.status}  attempts {job.attempts} of {job.max_attempts}",
+            f"  created {_moment(job.created_at)}{pending}  {job.error_code or ''}".rstrip(),
+            f"  correlation id {job.correlation_id}",
+        ):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_story(story: JobStory, console: Console) -> None:
