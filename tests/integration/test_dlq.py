@@ -14,13 +14,14 @@ from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
 from tests.fakes.messages import assessment_body, job_body, message, quote_body
 from tests.integration.test_cli import command
 from worker.demo.aws import AwsEmulator, QueuePair
-from worker.errors import CommandRefused, PermanentError, TransientError
+from worker.errors import CommandRefused, MessageError, PermanentError, TransientError
 from worker.jobs.payloads import job_key, parse_request, request_hash, validated
 from worker.jobs.reference_load import ReferenceLoadRequest
 from worker.jobs.stored import stored_body
 from worker.jobs.triage import Choice, Triage, retry
 from worker.ledger.models import UNREADABLE, Finished, JobStatus, StoredJob
 from worker.ledger.operations import Operations
+from worker.ledger.queries import find_jobs
 from worker.queue.dlq import DeadLetterQueue, Look
 from worker.queue.envelope import open_envelope
 from worker.queue.sqs import SqsQueue
@@ -72,6 +73,15 @@ class Bench:
             QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]
         return int(raw["ApproximateNumberOfMessages"])
+
+    def to_the_dead_letters(self) -> None:
+        """Receive what is on the queue until its receives are used up; SQS keeps its id."""
+        policy = {"deadLetterTargetArn": self.urls.dlq_arn, "maxReceiveCount": 1}
+        self.sqs.set_queue_attributes(
+            QueueUrl=self.urls.url, Attributes={"RedrivePolicy": json.dumps(policy)}
+        )
+        for _ in range(2):
+            self.sqs.receive_message(QueueUrl=self.urls.url, VisibilityTimeout=0)
 
     def status(self, key: str = "job-0001") -> object:
         return self.ledger.value("SELECT status::text FROM jobs.job WHERE key = %s", key)
@@ -216,6 +226,53 @@ def test_all_of_one_code_are_redriven(bench: Bench) -> None:
     assert [one.case.message_id for one in redriven] == [ours]
 
 
+def test_a_redriven_letter_that_the_worker_refuses_shows_the_refusal(bench: Bench) -> None:
+    old = bench.letter()
+    bench.failed(old)
+    (done,) = bench.triage.redrive(Choice(ids=frozenset({old})))
+    # What a worker does with it that does not run its type, and SQS after the last receive.
+    refused = MessageError("job_type_unknown", "This worker does not run this type of job.")
+    entry = new_job(f"message:{done.new_id}", type=UNREADABLE, message_id=done.new_id)
+    bench.ledger.ledger.record_invalid(entry, refused, ())
+    bench.to_the_dead_letters()
+
+    (case,) = bench.triage.list(limit=10)
+    assert case.job
+    assert (case.message_id, case.job.error_code) == (done.new_id, "job_type_unknown")
+    assert not case.stranded
+    with psycopg.connect(bench.ledger.url) as connection:
+        (story,) = find_jobs(connection, done.new_id)
+    assert story.job.error_code == "job_type_unknown"
+    again = bench.triage.redrive(Choice(everything=True, code="job_type_unknown"))
+    assert [one.case.message_id for one in again] == [done.new_id]
+
+
+def test_a_record_of_a_redrive_that_comes_late_leaves_the_refusal(bench: Bench) -> None:
+    old = bench.letter()
+    bench.waiting(old)
+    # The worker was quicker than the command, which records what it has sent.
+    entry = new_job("message:new", type=UNREADABLE, message_id="new")
+    bench.ledger.ledger.record_invalid(entry, BROKEN, ())
+
+    bench.operations.redriven(bench.operations.jobs_of([old])[old], old, "new")
+
+    assert bench.operations.jobs_of(["new"])["new"].key == "message:new"
+
+
+def test_a_letter_that_was_refused_and_then_run_shows_what_became_of_the_job(bench: Bench) -> None:
+    old = bench.letter()
+    entry = new_job(f"message:{old}", type=UNREADABLE, message_id=old)
+    bench.ledger.ledger.record_invalid(entry, MessageError("job_type_unknown", "Unknown."), ())
+    # The next receive goes to a newer worker.
+    bench.failed(old)
+
+    (case,) = bench.triage.list(limit=10)
+    assert (case.job_key, case.job and case.job.error_code) == ("job-0001", "geometry_invalid")
+    assert bench.ledger.claim(new_job("job-0001", message_id=old)) == Finished(
+        2, JobStatus.FAILED, "geometry_invalid"
+    ), "known, so it opens nothing"
+
+
 def test_two_letters_of_one_job_open_it_once(bench: Bench) -> None:
     first, second = bench.letter(), bench.letter()
     bench.failed(first)
@@ -262,17 +319,7 @@ def test_a_letter_that_fails_again_at_once_is_not_taken_twice_by_one_command(ben
     redrive = bench.triage.redrive(Choice(everything=True))
 
     first = next(redrive)
-    # What SQS does to a message whose receives are used up: it keeps its id.
-    bench.sqs.set_queue_attributes(
-        QueueUrl=bench.urls.url,
-        Attributes={
-            "RedrivePolicy": json.dumps(
-                {"deadLetterTargetArn": bench.urls.dlq_arn, "maxReceiveCount": 1}
-            )
-        },
-    )
-    for _ in range(2):
-        bench.sqs.receive_message(QueueUrl=bench.urls.url, VisibilityTimeout=0)
+    bench.to_the_dead_letters()
 
     assert tuple(redrive) == ()
     assert first.case.message_id == old

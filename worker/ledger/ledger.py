@@ -89,7 +89,7 @@ class Ledger:
         job = _register(connection, new)
         if job.payload_hash != new.payload_hash:
             return Mismatch()
-        unseen = remember_message(connection, new.message_id, job.id)
+        unseen = remember_message(connection, new.message_id, job.id, read=True)
         if unseen and job.status in (JobStatus.FAILED, JobStatus.TIMED_OUT):
             job = reopen(connection, job.id) or job
         if job.status not in (JobStatus.PENDING, JobStatus.IN_PROGRESS):
@@ -188,7 +188,7 @@ class Ledger:
         """
         with self._connect() as connection:
             job = _register(connection, new)
-            remember_message(connection, new.message_id, job.id)
+            remember_message(connection, new.message_id, job.id, read=True)
             if job.status == JobStatus.PENDING:
                 _finish(connection, job.id, JobStatus.FAILED, error)
                 add_deliveries(connection, _identity(job), notices, OUTCOME)
@@ -218,12 +218,15 @@ def _register(connection: Connection, new: NewJob) -> _Job:
     return job
 
 
-def remember_message(connection: Connection, message_id: str, job_id: int) -> bool:
-    """Note that this SQS message brings this job; False if that is known."""
+def remember_message(
+    connection: Connection, message_id: str, job_id: int, *, read: bool = False
+) -> bool:
+    """Note that this message brings this job, anew if it was just ``read`` so; False if known."""
     row = connection.execute(
-        statement(__package__, "remember_message"), {"message_id": message_id, "job_id": job_id}
+        statement(__package__, "remember_message"),
+        {"message_id": message_id, "job_id": job_id, "read": read},
     ).fetchone()
-    return row is not None
+    return row is not None and bool(row[0])
 
 
 def _live_lease(connection: Connection, job_id: int) -> float:
