@@ -130,7 +130,7 @@ class Faults:
 
     def install(self, client: S3Client) -> None:
         events = client.meta.events
-        for operation in ("GetObject", "HeadObject", "HeadBucket"):
+        for operation in ("GetObject", "HeadObject", "ListObjectsV2"):
             # The stub says that handlers return nothing; an answer given here is used instead.
             events.register(
                 f"before-send.s3.{operation}",
@@ -203,27 +203,89 @@ def test_one_forbidden_key_of_a_bucket_that_we_may_list_concerns_one_job(
     assert error.code == "boundary_not_found"
 
 
-def test_a_forbidden_bucket_is_a_configuration_fault(faulty: FaultyStore, tmp_path: Path) -> None:
-    faulty.faults.denied = {("GetObject", ""), ("HeadBucket", "")}
-    error = refused(faulty.store, faulty.bucket, KEY, tmp_path)
-    assert isinstance(error, ConfigurationFault)
-    assert error.code == "s3_access_denied"
+OTHER_KEY = "uploads/good.zip"
+NO_LISTING = ("ListObjectsV2", "")
+
+
+def test_a_bucket_that_refuses_two_keys_and_has_given_none_is_closed(
+    faulty: FaultyStore, tmp_path: Path
+) -> None:
+    faulty.faults.denied = {("GetObject", ""), NO_LISTING}
+    first = refused(faulty.store, faulty.bucket, KEY, tmp_path)
+    assert isinstance(first, TransientError)
+    assert first.code == "boundary_not_found"
+    assert refused(faulty.store, faulty.bucket, KEY, tmp_path).code == "boundary_not_found"
+    second = refused(faulty.store, faulty.bucket, OTHER_KEY, tmp_path)
+    assert isinstance(second, ConfigurationFault)
+    assert second.code == "s3_access_denied"
+    with pytest.raises(ConfigurationFault):
+        faulty.store.probe()
+
+    faulty.faults.denied = {("GetObject", KEY), NO_LISTING}
+    faulty.store.probe()
+
+
+def test_objects_that_are_listed_and_refused_close_the_bucket_too(
+    faulty: FaultyStore, tmp_path: Path
+) -> None:
+    faulty.faults.denied = {("GetObject", "")}
+    assert isinstance(refused(faulty.store, faulty.bucket, KEY, tmp_path), TransientError)
+    assert isinstance(refused(faulty.store, faulty.bucket, OTHER_KEY, tmp_path), ConfigurationFault)
+
+
+def test_missing_keys_close_no_bucket_whose_keys_may_be_listed_below_a_prefix(
+    faulty: FaultyStore, tmp_path: Path
+) -> None:
+    """S3 may still say 403 of them, and a worker that has just started has read nothing yet."""
+    faulty.faults.denied = {("GetObject", "uploads/missing")}
+    for number in range(3):
+        error = refused(faulty.store, faulty.bucket, f"uploads/missing-{number}.zip", tmp_path)
+        assert error.code == "boundary_not_found"
+    faulty.store.probe()
+
+
+def test_one_missing_key_pauses_nothing_where_listing_is_forbidden(
+    faulty: FaultyStore, tmp_path: Path
+) -> None:
+    faulty.faults.denied = {("GetObject", "uploads/missing"), NO_LISTING}
+    missing = "uploads/missing.zip"
+    assert refused(faulty.store, faulty.bucket, missing, tmp_path).code == "boundary_not_found"
+    faulty.store.probe()
+    good = faulty.store.download(faulty.bucket, KEY, tmp_path, max_bytes=LIMIT)
+    good.path.unlink()
+    for key in (missing, "uploads/missing-too.zip"):
+        assert refused(faulty.store, faulty.bucket, key, tmp_path).code == "boundary_not_found"
 
 
 def test_without_the_right_to_list_a_key_that_could_be_read_shows_that_others_can(
     faulty: FaultyStore, tmp_path: Path
 ) -> None:
-    good = faulty.store.download(faulty.bucket, "uploads/good.zip", tmp_path, max_bytes=LIMIT)
+    good = faulty.store.download(faulty.bucket, OTHER_KEY, tmp_path, max_bytes=LIMIT)
     good.path.unlink()
-    faulty.faults.denied = {("GetObject", KEY), ("HeadBucket", "")}
+    faulty.faults.denied = {("GetObject", KEY), NO_LISTING}
     error = refused(faulty.store, faulty.bucket, KEY, tmp_path)
     assert isinstance(error, TransientError)
     assert error.code == "boundary_not_found"
 
     # The right to read is withdrawn while the worker runs.
-    faulty.faults.denied = {("GetObject", ""), ("HeadObject", ""), ("HeadBucket", "")}
+    faulty.faults.denied = {("GetObject", ""), NO_LISTING}
     error = refused(faulty.store, faulty.bucket, KEY, tmp_path)
     assert isinstance(error, ConfigurationFault)
+    with pytest.raises(ConfigurationFault):
+        faulty.store.probe()
+
+    # That key is still closed, but others are not.
+    faulty.faults.denied = {("GetObject", KEY), NO_LISTING}
+    faulty.store.probe()
+
+
+def test_a_missing_bucket_stays_a_fault_until_it_is_there(aws: AwsEmulator, tmp_path: Path) -> None:
+    store = BoundaryStore(settings_of("late-bucket", aws.endpoint_url))
+    assert isinstance(refused(store, "late-bucket", KEY, tmp_path), ConfigurationFault)
+    with pytest.raises(ConfigurationFault):
+        store.probe()
+    aws.create_bucket("late-bucket")
+    store.probe()
 
 
 def test_a_missing_right_to_decrypt_closes_every_key_of_a_bucket_that_we_may_list(
@@ -232,6 +294,8 @@ def test_a_missing_right_to_decrypt_closes_every_key_of_a_bucket_that_we_may_lis
     faulty.faults.denied = {("GetObject", "")}
     faulty.faults.message = "User is not authorized to perform: kms:Decrypt on the resource"
     assert isinstance(refused(faulty.store, faulty.bucket, KEY, tmp_path), ConfigurationFault)
+    with pytest.raises(ConfigurationFault):
+        faulty.store.probe()
 
 
 @pytest.mark.parametrize(

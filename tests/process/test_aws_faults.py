@@ -195,28 +195,52 @@ def test_s3_that_refuses_every_key_pauses_polling_until_it_does_not(
 ) -> None:
     proxy.fault = lambda call: Refusal(403, "AccessDenied") if call.is_s3 else None
     put_site(environment)
-    environment.send(request())
+    put_site(environment, "job-2/site.zip")
+    environment.send(request("job-2"))
     variables = {**proxy.variables(environment.queue), "WORKER_CONFIGURATION_PAUSE_SECONDS": "1"}
     with environment.worker(**variables) as worker:
+        # One refused key may be a missing one; the second is not.
+        worker.wait_for("job.retried", job_id="job-2")
+        environment.send(request())
         paused = worker.wait_for("polling.paused")
         worker.wait_for("message.released", delay_s=30)
         environment.send(quote())
-        probes = len([call for call in proxy.calls if call.method == "HEAD"])
+        asked = len([call for call in proxy.calls if call.is_s3])
         worker.wait_until(
-            lambda: len([call for call in proxy.calls if call.method == "HEAD"]) >= probes + 2,
-            "two probes",
+            lambda: len([call for call in proxy.calls if call.is_s3]) >= asked + 10, "probes"
         )
-        assert len(worker.events("message.received")) == 1, "no receive is spent while refused"
+        assert len(worker.events("message.received")) == 2, "no receive is spent while refused"
         proxy.fault = lambda _: None
         worker.wait_for("polling.resumed")
         worker.wait_for("message.deleted")
-        # The same body again instead of a wait for the first message.
+        # The same bodies again instead of a wait for the first messages.
         environment.send(request())
-        worker.wait_until(lambda: environment.notify.sent, "the job's e-mail")
+        environment.send(request("job-2"))
+        worker.wait_until(lambda: len(environment.notify.sent) == 2, "the jobs' e-mails")
 
     assert paused["error_code"] == "s3_access_denied"
     assert environment.value("SELECT attempts FROM jobs.job WHERE key = 'job-1'") == 1
-    assert [one.template_id for one in environment.notify.sent] == [COMPLETED]
+    assert [one.template_id for one in environment.notify.sent] == [COMPLETED, COMPLETED]
+
+
+def test_a_missing_file_where_listing_is_forbidden_concerns_one_job(
+    environment: Environment, proxy: AwsProxy
+) -> None:
+    """S3 says 403 of it, and a worker that has just started could read nothing yet."""
+    put_site(environment)
+    proxy.fault = lambda call: (
+        Refusal(403, "AccessDenied")
+        if call.is_s3 and ("job-2" in call.path or "list-type" in call.query)
+        else None
+    )
+    environment.send(request("job-2"))
+    with environment.worker(**proxy.variables(environment.queue)) as worker:
+        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
+        environment.send(request())
+        worker.wait_for("message.deleted")
+
+    assert worker.wait_for("job.failed")["error_code"] == "boundary_not_found"
+    assert worker.events("polling.paused") == []
 
 
 def test_one_key_that_is_refused_concerns_one_job(

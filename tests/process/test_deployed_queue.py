@@ -35,7 +35,7 @@ EMULATED_ACCOUNT = "123456789012"
 # What IAM calls an operation that has another name there.
 ACTIONS = {
     "s3:HeadObject": "s3:GetObject",
-    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
     "s3:CompleteMultipartUpload": "s3:PutObject",

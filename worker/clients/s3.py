@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore import exceptions as botocore
 
@@ -43,6 +43,8 @@ _MAX_KEY_BYTES = 1024
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 _REPLACED = frozenset({"PreconditionFailed", "412"})
+
+_AnswerT = TypeVar("_AnswerT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class ObjectStore:
         self._contents = contents
         self._given_client = client
         self._last_readable: dict[str, str] = {}
+        # By bucket, keys that were refused since one could be read, each of which may be missing.
+        self._refused: dict[str, list[str]] = {}
         self._last_denied: tuple[str, str] | None = None
 
     def download(
@@ -116,20 +120,31 @@ class ObjectStore:
                 downloaded.path.unlink()
                 raise
         self._last_readable[bucket] = key
+        self._refused.pop(bucket, None)
         return downloaded
 
     def probe(self) -> None:
-        """Ask again for the object whose denial was a fault of ours.
+        """Ask again for the objects whose denial was a fault of ours, and for the last readable.
 
-        Raises ConfigurationFault ``s3_access_denied`` as long as it stands; an object that is
-        missing by now is an answer too.
+        Raises ConfigurationFault ``s3_access_denied`` as long as all of them are refused; that one
+        is missing by now is an answer too.
         """
         if self._last_denied is None:
             return
         bucket, key = self._last_denied
-        with suppress(MissingInput), self._translated(bucket, key):
-            self._client.head_object(Bucket=bucket, Key=key)
-        self._last_denied = None
+        keys = [key, *self._refused.get(bucket, ()), self._last_readable.get(bucket, key)]
+        for each in dict.fromkeys(keys):
+            try:
+                with suppress(MissingInput), self._translated(bucket, each):
+                    self._ask_for(bucket, each)
+                    self._last_readable[bucket] = each
+            except ConfigurationFault as error:
+                fault = error
+            else:
+                self._refused.pop(bucket, None)
+                self._last_denied = None
+                return
+        raise fault
 
     @cached_property
     def _client(self) -> S3Client:
@@ -180,28 +195,45 @@ class ObjectStore:
     def _only_this_key(self, error: botocore.ClientError, bucket: str, key: str) -> bool:
         """Whether a 403 concerns one key, so that other jobs may go on.
 
-        S3 answers 403 instead of 404 for a missing key when we lack ``s3:ListBucket``, and
-        HeadBucket needs that same permission. So: if the bucket may be listed, only this object
-        is closed to us; if not, the last key that we could read is the proof that others can be.
-        A missing ``kms:Decrypt`` closes every object although the bucket can be listed.
+        S3 answers 403 instead of 404 for a missing key when we lack ``s3:ListBucket``. The last key
+        that we could read is the proof that others can be. One refusal proves nothing: only a
+        second key that is refused too, since one was read, closes the bucket. A missing
+        ``kms:Decrypt`` closes every object.
         """
         if "kms:" in str(error):
             return False
-        if self._answers(lambda: self._client.head_bucket(Bucket=bucket)):
+        if self._is_known_to_be_missing(bucket, key):
             return True
-        known = self._last_readable.get(bucket)
-        if known is None or known == key:
-            return False
-        return self._answers(lambda: self._client.head_object(Bucket=bucket, Key=known))
+        known = self._last_readable.get(bucket, key)
+        if known != key and self._answer(lambda: self._ask_for(bucket, known)) is not None:
+            return True
+        refused = dict.fromkeys((*self._refused.get(bucket, ()), key, known))
+        self._refused[bucket] = list(refused)
+        return len(refused) == 1
 
-    def _answers(self, call: Callable[[], object]) -> bool:
+    def _is_known_to_be_missing(self, bucket: str, key: str) -> bool:
+        # HeadBucket would be refused where listing is allowed below a prefix only.
+        listed = self._answer(
+            lambda: self._client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+        )
+        return listed is not None and all(
+            one.get("Key") != key for one in listed.get("Contents", ())
+        )
+
+    def _ask_for(self, bucket: str, key: str) -> GetObjectOutputTypeDef:
+        """By GET: a HEAD does not say that a bucket is missing, and needs no right to decrypt."""
+        answer = self._client.get_object(Bucket=bucket, Key=key)
+        answer["Body"].close()
+        return answer
+
+    def _answer(self, call: Callable[[], _AnswerT]) -> _AnswerT | None:
+        """None if it is refused; raises TransientError ``s3_unavailable``."""
         try:
-            call()
+            return call()
         except botocore.ClientError as error:
             if http_status(error) >= 500:
                 raise self._unavailable(f"{http_status(error)} {error_code(error)}") from error
-            return False
-        return True
+            return None
 
     def _stored(
         self,
