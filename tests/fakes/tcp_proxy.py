@@ -20,6 +20,7 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        self._is_closed = False
         self._passing = threading.Event()
         self._passing.set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -37,6 +38,11 @@ class TcpProxy:
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
+    def refuse(self) -> None:
+        """Reset each connection that comes from now on; those that are open stay."""
+        with self._lock:
+            self._is_closed = True
+
     def silence(self) -> None:
         """Keep every connection open and let nothing through, as in a partition."""
         self._passing.clear()
@@ -44,7 +50,7 @@ class TcpProxy:
     def join(self) -> None:
         """Let connections through again, and what was held back."""
         with self._lock:
-            self._is_cut = False
+            self._is_cut = self._is_closed = False
         self._passing.set()
 
     def __enter__(self) -> Self:
@@ -69,7 +75,7 @@ class TcpProxy:
             while True:
                 client, _ = self._listener.accept()
                 with self._lock:
-                    refused = self._is_cut
+                    refused = self._is_cut or self._is_closed
                 if refused:
                     client.close()
                     continue

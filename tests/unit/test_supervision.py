@@ -101,6 +101,44 @@ def test_an_abort_registered_after_the_interruption_never_starts_its_work() -> N
         pytest.fail("the block must not run")
 
 
+def test_an_abort_that_fails_keeps_no_other_from_being_called() -> None:
+    interruption = Interruption()
+    aborted = threading.Event()
+
+    def fail() -> None:
+        raise OSError("connection refused")
+
+    with (
+        pytest.raises(Interrupted),
+        interruption.abortable(fail),
+        interruption.abortable(aborted.set),
+    ):
+        interruption.interrupt(StopReason.NOT_RENEWED)
+
+    assert aborted.is_set()
+    assert interruption.reason is StopReason.NOT_RENEWED
+
+
+def test_a_block_does_not_end_while_it_is_aborted() -> None:
+    """A connection that it has given back may serve somebody else."""
+    interruption = Interruption()
+    aborting, left = threading.Event(), threading.Event()
+    left_meanwhile: list[bool] = []
+
+    def abort() -> None:
+        aborting.set()
+        left_meanwhile.append(left.wait(0.2))
+
+    teller = threading.Thread(target=interruption.interrupt, args=(StopReason.TIMED_OUT,))
+    with pytest.raises(Interrupted), interruption.abortable(abort):
+        teller.start()
+        assert aborting.wait(40)
+    left.set()
+    teller.join(40)
+
+    assert left_meanwhile == [False]
+
+
 class ToldAtOnce(Interruption):
     """Somebody tells it to stop at the moment when it has just found that nobody did."""
 

@@ -31,6 +31,8 @@ Connection: TypeAlias = psycopg.Connection[TupleRow]
 TokenSource: TypeAlias = Callable[[], str]
 
 LOCK_TIMEOUT_S = 10
+# Less than interrupted work is given to let go.
+_CANCEL_LIMIT_S = 0.5
 # The daemon works on one job: loop, keeper, sweep and the job itself are four users at most.
 MAX_POOL_SIZE = 4
 
@@ -172,6 +174,17 @@ class Database:
         except WorkerError as error:
             return error.detail
         return "every connection of the pool is in use"
+
+
+def cancel(connection: Connection) -> None:
+    """Ask the server to end the query that runs on ``connection``, for half a second at most.
+
+    ``Connection.cancel`` would wait for the server without a limit, and every thread with it,
+    since libpq then holds the interpreter's lock. Raises DependencyDown ``database_unavailable``
+    if the server does not take the request.
+    """
+    with translated():
+        connection.cancel_safe(timeout=_CANCEL_LIMIT_S)
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from worker.clients.db import cancel
 from worker.clients.domains import DomainDatabase
 from worker.clients.notify import NotifyClient
 from worker.errors import ConfigurationError, PermanentError
@@ -134,7 +136,7 @@ class Reviews:
         interruption = context.interruption
         with (
             self.database.connection() as connection,
-            interruption.abortable(connection.cancel),
+            interruption.abortable(partial(cancel, connection)),
         ):
             connection.autocommit = True
             report = run_batch(
@@ -171,7 +173,7 @@ class Reviews:
         )
         with (
             self.database.connection() as connection,
-            interruption.abortable(connection.cancel),
+            interruption.abortable(partial(cancel, connection)),
         ):
             connection.autocommit = True
             run = ReviewRun(

@@ -49,7 +49,7 @@ class Interruption:
 
         Raises nothing: an abort that fails keeps neither the others nor the caller from going on.
         """
-        if self._reason is not None:
+        if self.reason is not None:
             return
         # Held while aborts run: what they abort may belong to somebody else after its block.
         with self._lock:

@@ -24,7 +24,7 @@ from worker.boundary.inline import boundary_from_geojson
 from worker.boundary.model import Boundary, Site, SurveyPonds
 from worker.boundary.sandbox import Sandbox
 from worker.boundary.sites import newt_sites_from_boundary, sites_from_boundary
-from worker.clients.db import Database
+from worker.clients.db import Database, cancel
 from worker.clients.s3 import BoundaryStore
 from worker.errors import MissingInput, WorkerError
 from worker.jobs.attachments import Attachments, attachments
@@ -315,6 +315,6 @@ def _interruptible(tools: Tools, context: JobContext) -> Iterator[Connection]:
     """A connection whose running query is cancelled when the job is told to stop."""
     with (
         tools.database.connection() as connection,
-        context.interruption.abortable(connection.cancel),
+        context.interruption.abortable(partial(cancel, connection)),
     ):
         yield connection

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from worker.clients.db import Database
+from worker.clients.db import Database, cancel
 from worker.clients.s3 import ReferenceStore
 from worker.errors import ConfigurationFault, MissingInput, WorkerError
 from worker.jobs.context import Interruption, JobContext
@@ -92,7 +93,7 @@ class ReferenceLoadJob:
         interruption = context.interruption
         with (
             self._tools.database.dedicated() as connection,
-            interruption.abortable(connection.cancel),
+            interruption.abortable(partial(cancel, connection)),
         ):
             # While objects come in, no transaction is open.
             connection.autocommit = True

@@ -75,12 +75,14 @@ def _watch(
 ) -> None:
     ends_at = time.monotonic() + limit_s
     while not done.wait(_TICK_S):
+        told_at = time.monotonic()
         if stop.job_must_stop:
             interruption.interrupt(StopReason.STOP_REQUESTED)
-        elif time.monotonic() >= ends_at:
+        elif told_at >= ends_at:
             interruption.interrupt(StopReason.TIMED_OUT)
         if interruption.reason is not None:
             patience_s = 1.0 if stop.job_must_stop else _LET_GO_S
-            if not done.wait(patience_s):
+            # Telling it has taken its part of that, if a server is slow to hear of a cancel.
+            if not done.wait(max(told_at + patience_s - time.monotonic(), 0.0)):
                 raise Abandoned(interruption.reason)
             return

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from worker.clients.db import Connection
+from worker.clients.db import Connection, cancel
 from worker.clients.domains import DomainDatabase
 from worker.clients.s3_upload import OutputStore
 from worker.errors import ConfigurationFault, MissingInput, PermanentError
@@ -114,7 +114,7 @@ def perform(tools: Tools, request: WaterExportRequest, context: JobContext) -> W
     with (
         tools.database.single_flight(WATER_EXPORT, retry_after_s=_RETRY_AFTER_S) as still_alone,
         tools.database.connection() as connection,
-        interruption.abortable(connection.cancel),
+        interruption.abortable(partial(cancel, connection)),
     ):
         try:
             manifest = export(

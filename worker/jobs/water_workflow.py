@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from worker.clients.db import Connection
+from worker.clients.db import Connection, cancel
 from worker.clients.domains import LOCK_WAIT_S, DomainDatabase
 from worker.jobs.context import JobContext
 from worker.jobs.notices import Notices
@@ -82,7 +82,7 @@ def _perform(
     with (
         database.single_flight(_ONE_AT_A_TIME, wait_s=LOCK_WAIT_S),
         database.connection() as connection,
-        context.interruption.abortable(connection.cancel),
+        context.interruption.abortable(partial(cancel, connection)),
     ):
         added = add(connection, request.run_date)
     return WorkflowResult(run_date=request.run_date, count=len(added), added=added[:_LISTED])
