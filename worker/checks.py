@@ -9,7 +9,13 @@ from worker.clients.backend import BackendClient
 from worker.clients.db import Database
 from worker.clients.domains import database_of
 from worker.clients.notify import NotifyClient
-from worker.errors import EX_UNAVAILABLE, ConfigurationError, StartError, WorkerError
+from worker.errors import (
+    EX_UNAVAILABLE,
+    ConfigurationError,
+    DatabaseBehind,
+    StartError,
+    WorkerError,
+)
 from worker.logs import logger
 from worker.migrations import runner as migrations
 from worker.queue.sqs import RedrivePolicy, SqsQueue, make_sqs_client
@@ -42,7 +48,7 @@ def client_problems(settings: Settings) -> tuple[str, ...]:
 def check_database(database: Database) -> None:
     """The database answers and is migrated; one ahead of this worker is only warned about.
 
-    Raises StartError ``database_unavailable`` or ``database_behind``.
+    Raises StartError ``database_unavailable``, or DatabaseBehind.
     """
     try:
         database.probe()
@@ -56,12 +62,7 @@ def check_database(database: Database) -> None:
     if current is not None and current > head:
         _log.warning("database.ahead", current=current, head=head)
         return
-    raise StartError(
-        "database_behind",
-        "The database is not migrated: run 'worker db migrate'.",
-        exit_code=EX_UNAVAILABLE,
-        detail=f"at {current or 'nothing'}, needs {head}",
-    )
+    raise DatabaseBehind(f"at {current or 'nothing'}, needs {head}")
 
 
 def check_queue(queue: SqsQueue, settings: QueueSettings, aws: AwsSettings) -> RedrivePolicy:

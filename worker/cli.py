@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,8 @@ _EXIT_CODES: tuple[tuple[type[errors.WorkerError], int], ...] = (
     (errors.TransientError, errors.EX_UNAVAILABLE),
     (errors.ConfigurationFault, errors.EX_UNAVAILABLE),
 )
+
+_PACKAGE = Path(__file__).parent
 
 # What typer exits with when a command is used wrongly; none of ours uses it.
 _CLICK_USAGE = 2
@@ -91,6 +94,10 @@ def main() -> None:
         if error.detail:
             print(f"  {logs.redact(error.detail)}", file=sys.stderr)
         sys.exit(_exit_code(error))
+    except Exception as error:  # noqa: BLE001 - the edge of the process: a line, then exit code 70
+        print("internal_error: The command failed unexpectedly. Please report it.", file=sys.stderr)
+        print(f"  {logs.redact(_unforeseen(error))}", file=sys.stderr)
+        sys.exit(errors.EX_SOFTWARE)
 
 
 @app.command()
@@ -112,9 +119,9 @@ def run(
 def health() -> None:
     """Ask the health process of a worker on this machine; 1 if it is not well."""
     from worker.health_check import ask_health
-    from worker.settings import HealthSettings
+    from worker.settings import HealthSettings, read_concern
 
-    well, answer = ask_health(HealthSettings())
+    well, answer = ask_health(read_concern(HealthSettings))
     print(answer)
     raise typer.Exit(0 if well else 1)
 
@@ -284,7 +291,17 @@ def demo(
     raise typer.Exit(run_demo(shlex.split(worker_command) if worker_command else None))
 
 
+def _unforeseen(error: Exception) -> str:
+    """What and where, in a line: a whole trace would quote what was worked on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
+    place = f" ({Path(ours[-1].filename).relative_to(_PACKAGE)}:{ours[-1].lineno})" if ours else ""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{place}"
+
+
 def _exit_code(error: errors.WorkerError) -> int:
+    if isinstance(error, errors.StartError):
+        return error.exit_code
     for kind, code in _EXIT_CODES:
         if isinstance(error, kind):
             return code

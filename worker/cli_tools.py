@@ -33,10 +33,25 @@ def console() -> Console:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """The database; raises ConfigurationError if none is configured."""
+    """The database; raises ConfigurationError if none is configured.
+
+    DatabaseBehind if something in it that the migrations make is missing.
+    """
+    from psycopg import errors as postgres
+
     from worker.clients.db import Database
+
+    missing = (
+        postgres.InvalidSchemaName,
+        postgres.UndefinedColumn,
+        postgres.UndefinedObject,
+        postgres.UndefinedTable,
+    )
 
     if settings.database.database_url is None and not settings.database.db_host:
         raise errors.ConfigurationError(("DATABASE_URL is required",))
     with Database.from_settings(settings, application_name="nrf-worker-cli") as database:
-        yield database
+        try:
+            yield database
+        except missing as error:
+            raise errors.DatabaseBehind(str(error).partition("\n")[0]) from error

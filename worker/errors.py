@@ -96,6 +96,18 @@ class ConfigurationError(StartError):
         self.problems = problems
 
 
+class DatabaseBehind(StartError):
+    """The schema is older than this worker, or not there; ``detail`` says where it is."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            "database_behind",
+            "The database is not migrated: run 'worker db migrate'.",
+            exit_code=EX_UNAVAILABLE,
+            detail=detail,
+        )
+
+
 # Exit codes, after sysexits.h where it has a name for them.
 EX_OK = 0
 EX_USAGE = 64

@@ -175,6 +175,45 @@ def test_missing_data_or_database_exits_69(database_url: str, site: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("jobs", "list"),
+        ("jobs", "show", "job-1"),
+        ("jobs", "cancel", "job-1"),
+        ("reference", "list"),
+        ("reference", "history"),
+        ("dlq", "list"),
+    ],
+)
+def test_a_database_that_is_not_migrated_is_told_in_a_line_and_exits_69(
+    aws: AwsEmulator, queue: QueuePair, empty_database_url: str, arguments: tuple[str, ...]
+) -> None:
+    aws.sqs.send_message(QueueUrl=queue.dlq_url, MessageBody="{}")
+    urls = {"SQS_QUEUE_URL": queue.url, "SQS_DLQ_URL": queue.dlq_url}
+
+    done = command(*arguments, **aws.environment, **urls, DATABASE_URL=empty_database_url)
+
+    assert done.returncode == 69
+    first, detail = done.stderr.splitlines()
+    assert first == "database_behind: The database is not migrated: run 'worker db migrate'."
+    assert "does not exist" in detail
+
+
+def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_exits_70(database_url: str) -> None:
+    LedgerBench(database_url).claimed()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE jobs.job ALTER created_at TYPE text USING 'yesterday'")
+
+    done = command("jobs", "list", DATABASE_URL=database_url)
+
+    assert done.returncode == 70
+    first, detail = done.stderr.splitlines()
+    assert first.startswith("internal_error: ")
+    assert detail.startswith("  ")
+    assert ".py:" in detail
+
+
+@pytest.mark.parametrize(
     "arguments", [("nonsense",), ("jobs", "list", "--status", "LOST"), ("jobs", "show")]
 )
 def test_a_wrong_use_exits_64(arguments: tuple[str, ...]) -> None:

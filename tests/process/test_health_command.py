@@ -24,7 +24,7 @@ def health() -> Iterator[HealthProcess]:
     process.stop()
 
 
-def ask(port: int) -> subprocess.CompletedProcess[str]:
+def ask(port: int | str) -> subprocess.CompletedProcess[str]:
     dead_proxy = "http://127.0.0.1:9"
     return subprocess.run(
         [sys.executable, "-m", "worker", "health"],
@@ -67,3 +67,11 @@ def test_no_worker_at_all_answers_one(health: HealthProcess) -> None:
 
     assert said.returncode == 1
     assert said.stdout.startswith("no answer")
+
+
+def test_a_port_that_is_none_is_told_as_the_worker_would_tell_it() -> None:
+    said = ask("abc")
+
+    assert said.returncode == 78
+    assert said.stderr.startswith("configuration: HEALTH_PORT: ")
+    assert "Traceback" not in said.stderr

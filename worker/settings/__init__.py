@@ -32,7 +32,7 @@ from worker.settings.concerns import (
     QueueSettings,
     WorkerSettings,
 )
-from worker.settings.loading import Settings
+from worker.settings.loading import Settings, read_concern
 from worker.settings.platform import (
     MetricsSettings,
     NetworkSettings,
@@ -72,5 +72,6 @@ __all__ = [
     "RuntimeSettings",
     "Settings",
     "WorkerSettings",
+    "read_concern",
     "truststore",
 ]

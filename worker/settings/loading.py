@@ -176,6 +176,15 @@ class Settings:
         return tuple(rows)
 
 
+def read_concern(concern: type[_ConcernT]) -> _ConcernT:
+    """One concern alone, for who needs no other; raises ConfigurationError as ``Settings.load``."""
+    read = _Reader()
+    settings = read(concern)
+    if read.problems:
+        raise ConfigurationError(tuple(read.problems))
+    return settings
+
+
 class _Reader:
     """Reads one concern after the other and collects what is wrong instead of stopping at it."""
 
