@@ -66,8 +66,7 @@ def _meet_at(seam: str, fate: signal.Signals) -> None:
         "failed": lambda: meet(Ledger, "fail"),
         "before-delete": lambda: meet(SqsQueue, "delete", before=True),
         "deleted": lambda: meet(SqsQueue, "delete"),
-        "before-release": lambda: meet(SqsQueue, "set_visibility", at_once, before=True),
-        "released": lambda: meet(SqsQueue, "set_visibility", at_once),
+        "before-release": lambda: meet(SqsQueue, "release", at_once, before=True),
     }
     for name, prefix in (("backend", BACKEND), ("email", EMAIL)):
         sends, records = to(prefix, kind), to(prefix, kind_of_claimed)

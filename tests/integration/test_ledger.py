@@ -105,6 +105,32 @@ def test_result_and_deliveries_are_stored_together_or_not_at_all(
     assert bench.value("SELECT status::text FROM jobs.job") == "IN_PROGRESS"
 
 
+def test_failure_and_notices_are_stored_together_or_not_at_all(bench: LedgerBench) -> None:
+    claim = bench.claimed()
+    unstorable = delivery("bad\x00slot")
+
+    with pytest.raises(psycopg.DataError):
+        bench.ledger.fail(claim, BROKEN, (delivery("failed-result"), unstorable))
+
+    assert bench.value("SELECT count(*) FROM jobs.delivery") == 0
+    assert bench.value("SELECT status::text FROM jobs.job") == "IN_PROGRESS"
+    assert bench.value("SELECT count(*) FROM jobs.assignment WHERE completed_at IS NULL") == 1
+
+
+def test_an_unreadable_message_and_its_notices_are_stored_together_or_not_at_all(
+    bench: LedgerBench,
+) -> None:
+    unstorable = delivery("bad\x00slot")
+
+    with pytest.raises(psycopg.DataError):
+        bench.ledger.record_invalid(
+            new_job("message:1"), BROKEN, (delivery("failed-support"), unstorable)
+        )
+
+    assert bench.value("SELECT count(*) FROM jobs.delivery") == 0
+    assert bench.value("SELECT count(*) FROM jobs.job") == 0
+
+
 def test_a_finished_job_is_not_claimed_again(bench: LedgerBench) -> None:
     bench.ledger.succeed(bench.claimed(), {"total": 1}, ())
 

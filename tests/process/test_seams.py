@@ -14,8 +14,9 @@ from functools import partial
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy
+from tests.fakes.boundaries import Shapefile, bow_tie
 from tests.fakes.worker_process import WorkerProcess
-from tests.process.conftest import COMPLETED, Environment
+from tests.process.conftest import COMPLETED, FAILED, Environment
 from tests.process.test_worker import put_site, quote, request
 
 ROUNDS = int(os.environ.get("SEAM_KILLS", "2"))
@@ -33,6 +34,16 @@ UPLOAD_SEAMS = (
     "before-delete",
     "deleted",
 )
+FAILURE_SEAMS = (
+    "failed",
+    "before-backend",
+    "backend-sent",
+    "backend-recorded",
+    "before-email",
+    "email-sent",
+    "email-recorded",
+    "before-release",
+)
 QUOTE_SEAMS = ("before-backend", "backend-sent", "backend-recorded")
 
 # Leases of the dead end soon; their messages are shown again when all have been killed.
@@ -42,6 +53,14 @@ SHORT_LEASE = {"WORKER_LEASE_SECONDS": "1", "SQS_VISIBILITY_TIMEOUT": "3600"}
 def send_upload(environment: Environment, seam: str, round_: int) -> str:
     key = f"{seam}-{round_}"
     put_site(environment, f"{key}/site.zip")
+    environment.send(request(key))
+    return key
+
+
+def send_broken_upload(environment: Environment, seam: str, round_: int) -> str:
+    key = f"{seam}-{round_}"
+    broken = Shapefile(shapes=((bow_tie(455_000.0, 262_000.0),),)).zipped()
+    environment.aws.s3.put_object(Bucket=environment.bucket, Key=f"{key}/site.zip", Body=broken)
     environment.send(request(key))
     return key
 
@@ -118,6 +137,27 @@ def test_an_upload_whose_worker_is_killed_at_any_seam_is_done_and_told_once(
     assert twice == {key for key, seam in jobs.items() if seam == "backend-sent"}
     assert posts.total() == len(jobs) + len(twice)
     assert_each_done_once(environment, jobs)
+
+
+@pytest.mark.timeout(200 * ROUNDS)
+def test_a_broken_upload_whose_worker_is_killed_at_any_seam_is_refused_and_told_once(
+    environment: Environment,
+) -> None:
+    jobs = kill_and_finish(environment, FAILURE_SEAMS, send_broken_upload)
+
+    ends = "SELECT DISTINCT status::text || ' ' || error_code FROM jobs.job"
+    assert environment.value(ends) == "FAILED geometry_invalid"
+    assert environment.value("SELECT count(*) FROM jobs.job") == len(jobs)
+    stored = environment.backend.results
+    assert {key: one.changes for key, one in stored.items()} == dict.fromkeys(jobs, 1)
+    bodies = (one.body for one in stored.values())
+    assert {body["status"] for body in bodies if isinstance(body, dict)} == {"FAILED"}
+    assert {one.template_id for one in environment.notify.sent} == {FAILED}
+    mailed = Counter(str(one.personalisation["job_id"]) for one in environment.notify.sent)
+    assert mailed == dict.fromkeys(jobs, 1)
+    undelivered = "SELECT count(*) FROM jobs.delivery WHERE status <> 'DELIVERED'"
+    assert environment.value(undelivered) == 0
+    assert (environment.messages(), environment.dead_letters()) == (0, len(jobs))
 
 
 @pytest.mark.timeout(100 * ROUNDS)
