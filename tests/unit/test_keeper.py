@@ -117,6 +117,58 @@ def test_one_lost_hold_does_not_end_the_others() -> None:
         assert all(renewed.acquire(timeout=1) for _ in range(5))
 
 
+def test_renewals_that_get_no_answer_hold_up_no_other() -> None:
+    answer = threading.Event()
+    renewed = threading.Semaphore(0)
+
+    def silent() -> bool:
+        return answer.wait(40)
+
+    def renew() -> bool:
+        renewed.release()
+        return True
+
+    with keeper() as one:
+        others = [hold(one, silent)[0] for _ in range(9)]
+        hold(one, renew)
+        assert all(renewed.acquire(timeout=10) for _ in range(5))
+        answer.set()
+        for held in others:
+            one.drop(held)
+
+
+def test_a_hold_is_lost_at_its_limit_while_a_renewal_gets_no_answer_and_told_once() -> None:
+    answer = threading.Event()
+    told = threading.Semaphore(0)
+
+    def silent() -> bool:
+        answer.wait(40)
+        return False
+
+    with keeper() as one:
+        held = one.hold("job", (silent,), give_up_after_s=0.3, on_lost=told.release)
+        assert told.acquire(timeout=10)
+        answer.set()
+        one.drop(held)
+
+    assert not told.acquire(blocking=False)
+
+
+def test_a_worker_that_was_paused_beyond_the_limit_tries_to_renew_first() -> None:
+    renewed = threading.Semaphore(0)
+
+    def renew() -> bool:
+        renewed.release()
+        return True
+
+    with keeper() as one:
+        held, lost = hold(one, renew, give_up_after_s=10)
+        held.last_success -= 60
+        assert all(renewed.acquire(timeout=10) for _ in range(3))
+
+    assert not lost.is_set()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_unexpected_error_kills_the_thread_and_is_seen() -> None:
     def broken() -> bool:

@@ -1,12 +1,15 @@
-"""The keeper: a thread that renews what a worker holds while its main thread works.
+"""The keeper: renews what a worker holds while its main thread works.
 
-It is given callables and knows neither the queue nor the ledger. A hold whose renewals have not
-all succeeded for ``give_up_after_s`` is lost: its holder is told once and stops writing.
+It is given callables and knows neither the queue nor the ledger. Each renewal runs in a thread of
+its own, so that one that blocks delays no other. A hold whose renewals have not all succeeded for
+``give_up_after_s`` is lost, also while one of them blocks: its holder is told once and stops
+writing.
 """
 
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -33,7 +36,18 @@ class Hold:
     on_lost: Callable[[], None]
     last_success: float = field(default_factory=time.monotonic)
     due: float = 0.0
+    # When it is lost unless a renewal succeeds; set by the first try after a success.
+    lost_at: float = math.inf
+    renewing: bool = False
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    @property
+    def next_try(self) -> float:
+        return math.inf if self.renewing else self.due
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Call it in the hold's context, where another thread may be at the same time."""
+        self.context.copy().run(call)
 
 
 class Keeper:
@@ -41,11 +55,9 @@ class Keeper:
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
+        self._retry_s = interval_s / 4
         self._holds: set[Hold] = set()
         self._changed = threading.Condition()
-        # Held while renewals run, so that ``drop`` returns only when none is under way: a renewal
-        # after the message was released would make it invisible again.
-        self._renewing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -70,63 +82,90 @@ class Keeper:
         held.due = held.last_success + self._interval_s
         with self._changed:
             self._holds.add(held)
-            self._changed.notify()
+            self._changed.notify_all()
         return held
 
     def drop(self, held: Hold) -> None:
-        """Stop keeping it; when this returns, no renewal of it is under way."""
+        """Stop keeping it; when this returns, no renewal of it is under way.
+
+        A renewal after the message was released would make it invisible again.
+        """
         with self._changed:
             self._holds.discard(held)
-        with self._renewing:
-            pass
+            self._changed.wait_for(lambda: not held.renewing)
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: not any(held.renewing for held in self._holds), timeout=5
+            )
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
         try:
-            while self._wait_for_due():
-                for held in self._due():
-                    held.context.run(self._renew, held)
+            while (found := self._wait()) is not None:
+                lost, due = found
+                for held in due:
+                    threading.Thread(
+                        target=self._try, args=(held,), name="renewal", daemon=True
+                    ).start()
+                for held in lost:
+                    held.run(held.on_lost)
         except BaseException:  # noqa: BLE001 - the main thread sees ``alive`` turn False and stops
             _log.critical("thread.died", thread="keeper", exc_info=True)
 
-    def _wait_for_due(self) -> bool:
+    def _wait(self) -> tuple[list[Hold], list[Hold]] | None:
+        """The holds that are lost and those to renew, once there are any; None at the end."""
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
-                next_due = min((held.due for held in self._holds), default=now + 3600)
-                if next_due <= now:
-                    return True
-                self._changed.wait(next_due - now)
-            return False
+                lost = [held for held in self._holds if held.lost_at <= now]
+                self._holds.difference_update(lost)
+                due = [held for held in self._holds if held.next_try <= now]
+                for held in due:
+                    self._begin(held, now)
+                if lost or due:
+                    return lost, due
+                times = [min(held.next_try, held.lost_at) for held in self._holds]
+                self._changed.wait(min(times, default=now + 3600) - now)
+            return None
 
-    def _due(self) -> list[Hold]:
-        now = time.monotonic()
-        with self._changed:
-            return [held for held in self._holds if held.due <= now]
+    def _begin(self, held: Hold, now: float) -> None:
+        held.renewing = True
+        # After a pause of this process there has to be time for a first try.
+        first_try = max(held.last_success + held.give_up_after_s, now + self._retry_s)
+        held.lost_at = min(held.lost_at, first_try)
+
+    def _try(self, held: Hold) -> None:
+        try:
+            held.run(lambda: self._renew(held))
+        except BaseException:  # noqa: BLE001 - the main thread sees ``alive`` turn False and stops
+            _log.critical("thread.died", thread="keeper", exc_info=True)
+            with self._changed:
+                self._closed = True
+        finally:
+            with self._changed:
+                held.renewing = False
+                self._changed.notify_all()
 
     def _renew(self, held: Hold) -> None:
-        with self._renewing:
+        started = time.monotonic()
+        try:
+            kept = all(renewal() for renewal in held.renewals)
+        except WorkerError as error:
+            _log.warning("lease.renewal_failed", hold=held.name, error_code=error.code)
             with self._changed:
-                if held not in self._holds:
-                    return
-            started = time.monotonic()
-            try:
-                kept = all(renewal() for renewal in held.renewals)
-            except WorkerError as error:
-                _log.warning("lease.renewal_failed", hold=held.name, error_code=error.code)
-                kept = started - held.last_success < held.give_up_after_s
-                held.due = time.monotonic() + self._interval_s / 4
-            else:
-                _log.debug("lease.renewed", hold=held.name)
-                held.last_success = started
-                held.due = started + self._interval_s
+                held.due = time.monotonic() + self._retry_s
+            return
         if not kept:
             with self._changed:
-                self._holds.discard(held)
-            held.on_lost()
+                held.lost_at = started
+            return
+        _log.debug("lease.renewed", hold=held.name)
+        with self._changed:
+            held.last_success = started
+            held.due = started + self._interval_s
+            held.lost_at = math.inf
