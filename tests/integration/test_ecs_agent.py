@@ -148,6 +148,19 @@ def test_an_answer_that_comes_too_late_is_cleared_all_the_same(
     assert not agent.protected
 
 
+def test_a_task_is_protected_again_if_the_answer_to_its_clearing_was_lost(
+    agent: FakeEcsAgent, protection: TaskProtection, clock: Clock
+) -> None:
+    protection.on()
+    agent.misbehave(Misbehaviour(carry_out=True, drop=True))
+    protection.off()
+    assert not agent.protected
+
+    clock.now = 31
+    protection.on()
+    assert agent.protected
+
+
 @pytest.mark.parametrize("server", ["silent", "dripping"])
 def test_a_slow_agent_is_given_up(agent: FakeEcsAgent, log: LogCapture, server: str) -> None:
     agent.misbehave_always(Misbehaviour(delay_s=2 * PATIENCE_S))

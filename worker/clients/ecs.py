@@ -83,9 +83,12 @@ class TaskProtection:
 
     def off(self) -> None:
         """When there is no more work: let ECS end the task."""
-        if self._may_be_on and self._may_ask() and self._put({"ProtectionEnabled": False}):
+        if not self._may_be_on or not self._may_ask():
+            return
+        # Before the answer, which may be lost although the agent does what it was asked for.
+        self._lasts_until = -math.inf
+        if self._put({"ProtectionEnabled": False}):
             self._may_be_on = False
-            self._lasts_until = -math.inf
 
     def _may_ask(self) -> bool:
         return bool(self._url) and self._clock() >= self._silent_until
