@@ -15,6 +15,8 @@ from worker import errors
 from worker.cli_tools import console, open_database, read_settings
 
 if TYPE_CHECKING:
+    from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef
+
     from worker.jobs.triage import Redriven, Triage
     from worker.ledger.operations import Operations
     from worker.queue.dlq import Look
@@ -148,12 +150,13 @@ def show_letter(
         _say(f"message {case.message_id}")
         sent = f"{message.sent_at:%Y-%m-%d %H:%M:%S}" if message.sent_at else "?"
         _say(f"sent {sent}  receives {message.receive_count}")
-        _say(f"correlation id {case.correlation_id}")
+        _say(f"correlation id {case.correlation_id or '-'}")
         _say(f"job {case.job_key or '-'}  {job.status if job else 'unknown to the ledger'}")
         if job and job.error_code:
             sentence = job.error_sentence or ""
             _say(f"error {job.error_code}: {sentence if reveal else masked_text(sentence)}")
-        _say(f"attributes {', '.join(sorted(case.letter.attributes)) or '-'}")
+        for name, value in sorted(case.letter.attributes.items()):
+            _say(f"attribute {name}  {value['DataType']}  {_attribute(name, value, reveal)}")
         _say(shown_body(message.body, reveal=reveal))
     _say_overlooked(letters.look)
 
@@ -240,6 +243,15 @@ def _desk() -> Iterator[_Desk]:
             dlq = DeadLetterQueue(client, queue.sqs_dlq_url, queue.sqs_queue_url)
             triage = Triage(dlq, operations, max_body_bytes=queue.sqs_max_body_bytes)
         yield _Desk(operations, SqsQueue(client, queue.sqs_queue_url), triage)
+
+
+def _attribute(name: str, value: MessageAttributeValueTypeDef, reveal: bool) -> str:
+    from worker.reports.masking import printable, shown_value
+
+    if isinstance(binary := value.get("BinaryValue"), bytes):
+        return f"{len(binary)} bytes"
+    text = value.get("StringValue", "")
+    return printable(text) if reveal else shown_value(name, text)
 
 
 def _say_redriven(one: Redriven) -> None:

@@ -28,7 +28,8 @@ def console() -> Console:
     """Standard output; in a file or a pipe, where there is no width, tables stay unbroken."""
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    # Without emoji: ids and bodies hold colons, and :key: would come out as one.
+    return Console(emoji=False, width=None if sys.stdout.isatty() else 160)
 
 
 @contextmanager

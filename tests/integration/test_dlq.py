@@ -124,6 +124,20 @@ def test_a_list_names_job_error_and_the_stranded_and_gives_everything_back(bench
     assert bench.count(bench.urls.dlq_url) == 4, "hidden from nobody"
 
 
+def test_a_letter_has_its_own_correlation_id_and_that_of_its_job_if_it_has_none(
+    bench: Bench,
+) -> None:
+    own, without = bench.letter(trace="trace-2"), bench.letter(trace=None)
+    bench.failed(own)
+    bench.failed(without, "job-0002")
+    unread = bench.letter("{", trace="trace-3")
+    nothing = bench.letter("{", trace=None)
+
+    ids = {case.message_id: case.correlation_id for case in bench.triage.list(limit=10)}
+
+    assert ids == {own: "trace-2", without: "trace-1", unread: "trace-3", nothing: ""}
+
+
 def test_more_letters_than_a_page_are_all_seen_once(bench: Bench) -> None:
     sent = {bench.letter() for _ in range(23)}
 

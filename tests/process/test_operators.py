@@ -169,11 +169,21 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
         MessageBody='{"reference": "NRF-1", "boundaryGeojson": {"boundaryGeometryOriginal":'
         ' {"type": "Polygon", "coordinates": [[[620000.5, 310000.5], [620100.5, 310000.5]]]}}}',
     )["MessageId"]
+    unreadable = environment.aws.sqs.send_message(
+        QueueUrl=environment.queue.dlq_url,
+        MessageBody='{"note": ":smile:"',
+        MessageAttributes={
+            "CorrelationId": {"DataType": "String", "StringValue": "trace:key:1"},
+            "developer_email": {"DataType": "String", "StringValue": "john at example"},
+            "Origin": {"DataType": "Binary", "BinaryValue": b"\x00\x01"},
+        },
+    )["MessageId"]
 
     listed = command(environment, "dlq", "list").splitlines()
     first = command(environment, "dlq", "list", "--limit", "1").splitlines()
     shown = command(environment, "dlq", "show", "job-1")
     quote = command(environment, "dlq", "show", stranded)
+    text = command(environment, "dlq", "show", unreadable).splitlines()
     revealed = command(environment, "dlq", "show", message_id, "--reveal")
     dropped = command(environment, "dlq", "drop", message_id, "--reason", "sent by mistake")
 
@@ -182,8 +192,17 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
     for part in ("impact-assessment", "FAILED", "job-1", "trace-job-1", "geometry_invalid: "):
         assert part in about
     assert any(line.startswith(stranded) and "stranded: unknown" in line for line in listed)
-    assert listed[-1] == "2 dead letters, 1 stranded"
-    assert first[-1].startswith("the first 1 of about 2 dead letters, ")
+    assert listed[-1] == "3 dead letters, 2 stranded"
+    assert first[-1].startswith("the first 1 of about 3 dead letters, ")
+    for line in (
+        "correlation id trace:key:1",
+        "attribute CorrelationId  String  trace:key:1",
+        "attribute Origin  Binary  2 bytes",
+        "attribute developer_email  String  [e-mail]",
+        '{"note": ":smile:"',
+    ):
+        assert line in text
+    assert "attribute CorrelationId  String  trace-job-1" in shown
     assert '"developer_email": "[e-mail]"' in shown
     assert "error geometry_invalid: " in shown
     assert "self-intersection at [number], [number]" in about
@@ -194,7 +213,7 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
     assert "unknown to the ledger" in quote
     assert "developer@example.com" in revealed
     assert message_id in dropped
-    assert environment.dead_letters() == 1
+    assert environment.dead_letters() == 2
     assert "sent by mistake" in command(environment, "jobs", "show", "job-1")
 
 

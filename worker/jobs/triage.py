@@ -1,8 +1,9 @@
 """What operators do about dead letters and about jobs that have ended badly or should end.
 
 A letter that goes back is on one of the two queues at every moment: the job is opened again, then
-the message is sent, then the dead letter deleted. A command that dies in between leaves at most a
-second message, which the ledger knows for a duplicate.
+the message is sent and recorded, then the dead letter deleted. A command that dies in between
+leaves at most a second message. The ledger knows it for a duplicate, unless the command died before
+it recorded what it had sent and the other message has failed by then: the job is tried once more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from worker.jobs.stored import stored_body
 from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
 from worker.ledger.operations import Operations
 from worker.queue.dlq import DeadLetter, DeadLetterQueue, Look
-from worker.queue.envelope import open_envelope
+from worker.queue.envelope import correlation_of, open_envelope
 from worker.queue.sqs import StaleReceipt
 
 _FAILED = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
@@ -195,16 +196,21 @@ class Triage:
 
     def _case(self, letter: DeadLetter) -> Case:
         job = self._operations.jobs_of([letter.message_id]).get(letter.message_id)
-        job_type = "" if job is None or job.type == UNREADABLE else job.type
-        correlation_id = job.correlation_id if job else ""
-        if not job_type:
-            try:
-                envelope = open_envelope(letter.message, max_body_bytes=self._max_body_bytes)
-            except MessageError:
-                return Case(letter, job, UNREADABLE, correlation_id)
-            job_type = envelope.job_type
-            if not correlation_id and not envelope.correlation_generated:
-                correlation_id = envelope.correlation_id
+        known = "" if job is None or job.type == UNREADABLE else job.type
+        # The letter's own id: a job has that of the message which brought it first.
+        learned: list[str] = []
+        try:
+            envelope = open_envelope(
+                letter.message, max_body_bytes=self._max_body_bytes, learned=learned.append
+            )
+            job_type = known or envelope.job_type
+        except MessageError:
+            job_type = known or UNREADABLE
+            learned = learned or [correlation_of(letter.message)]
+        correlation_id = learned[0]
+        if correlation_id == letter.message_id:
+            # It had none, and goes by its message id.
+            correlation_id = job.correlation_id if job else ""
         return Case(letter, job, job_type, correlation_id)
 
 
