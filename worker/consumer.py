@@ -152,19 +152,26 @@ class Consumer:
         if not self._health_alive():
             _log.error("worker.stopping", reason="health_process_lost")
             return EX_TEMPFAIL
-        worker = self._settings.worker
-        limit_mb, rss_mb = worker.worker_max_rss_mb, peak_mb()
-        # After a job only: where an idle worker is above the limit already, none would ever run.
-        if limit_mb is not None and self._jobs and rss_mb > limit_mb:
-            _log.warning("memory.recycle", rss_mb=round(rss_mb), limit_mb=limit_mb)
+        if self._too_large():
+            limit_mb = self._settings.worker.worker_max_rss_mb
+            _log.warning("memory.recycle", rss_mb=round(peak_mb()), limit_mb=limit_mb)
             return EX_TEMPFAIL
-        if worker.worker_max_jobs is not None and self._jobs >= worker.worker_max_jobs:
+        if self._enough_jobs():
             _log.info("worker.stopping", reason="job_limit", jobs=self._jobs)
             return EX_TEMPFAIL
         if self._enough(Idle(self._empty_polls, self._clock() - self._idle_since)):
             _log.info("worker.stopping", reason="idle", jobs=self._jobs)
             return EX_OK
         return None
+
+    def _too_large(self) -> bool:
+        limit_mb = self._settings.worker.worker_max_rss_mb
+        # After a job only: where an idle worker is above the limit already, none would ever run.
+        return limit_mb is not None and self._jobs > 0 and peak_mb() > limit_mb
+
+    def _enough_jobs(self) -> bool:
+        most = self._settings.worker.worker_max_jobs
+        return most is not None and self._jobs >= most
 
     def _poll(self) -> None:
         messages = self._receive()
@@ -174,21 +181,43 @@ class Consumer:
                 self._empty_polls += 1
                 self._when_idle()
             return
-        holds = {message.message_id: self._hold(message) for message in messages}
-        for message in messages:
-            self._keeper.drop(holds.pop(message.message_id))
+        # A standard queue may hand a message out twice, in one batch too.
+        held = [(message, self._hold(message)) for message in messages]
+        down = False
+        for message, hold in held:
+            self._keeper.drop(hold)
             with correlated(correlation_of(message)):
-                if not self._may_start(message):
-                    self._settlement.settle(message, RELEASE_AT_ONCE)
+                unstarted = self._unstarted(message, down=down)
+                if unstarted is None:
+                    down = not self._process(message)
                 else:
-                    self._process(message)
+                    self._settlement.settle(message, unstarted)
         self._empty_polls = 0
         self._idle_since = self._clock()
 
-    def _may_start(self, message: Message) -> bool:
-        if self._stop.requested or self._wedged or self._gate.faulty:
-            return False
-        return not self._held_too_long(message)
+    def _unstarted(self, message: Message, *, down: bool) -> Verdict | None:
+        """What becomes of a message that should not be started now; None if it should.
+
+        ``down``: the database has just not answered for the message before.
+        """
+        if self._ends() or self._held_too_long(message):
+            return RELEASE_AT_ONCE
+        if self._gate.faulty:
+            # At once would hand it to a worker that has not met the fault yet, and then to the
+            # next: its receives would be spent within seconds.
+            return Verdict(Action.RELEASE, self._settings.worker.worker_configuration_pause_seconds)
+        return Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S) if down else None
+
+    def _ends(self) -> bool:
+        """Whether the loop comes to its end before the next poll, and says why then."""
+        return (
+            self._stop.requested
+            or self._wedged
+            or not self._keeper.alive
+            or not self._health_alive()
+            or self._too_large()
+            or self._enough_jobs()
+        )
 
     def _held_too_long(self, message: Message) -> bool:
         return self._clock() - message.received_monotonic >= MAX_HOLD_S
@@ -231,18 +260,21 @@ class Consumer:
             self._report(Progress(Phase.WAITING, _QUEUE_FAULT_LIMIT_S))
         self._stop.wait(wait_s)
 
-    def _process(self, message: Message) -> None:
+    def _process(self, message: Message) -> bool:
+        """Have it handled, and settle it; False if the database does not let us decide anything."""
         self._protection.on()
+        down = False
         try:
             verdict = self._runner.handle(message)
         except TransientError as error:
             _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
-            verdict = Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S)
+            verdict, down = Verdict(Action.RELEASE, _DEPENDENCY_WAIT_S), True
         self._jobs += 1
         self._wedged = self._wedged or verdict.wedged
         if verdict.fault is not None:
             self._gate.close(verdict.fault)
         self._settlement.settle(message, verdict)
+        return not down
 
     def _take_stock(self) -> None:
         """Measure what the ledger holds, as often as an idle worker sweeps."""

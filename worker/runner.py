@@ -90,12 +90,16 @@ class Runner:
         Raises TransientError when the database does not let us decide anything.
         """
         try:
-            return self._decide(message)
+            verdict = self._decide(message)
         except TransientError:
             raise
         except Exception:  # noqa: BLE001 - the runner's edge: one message never ends the loop
             _log.exception("message.crashed", message_id=message.message_id)
             return self._backoff(message)
+        if verdict.failed and self._max_receives is None:
+            # Nothing moves it away: released at once, it would come back without any pause.
+            return replace(verdict, delay_s=max(verdict.delay_s, self._backoff(message).delay_s))
+        return verdict
 
     def _decide(self, message: Message) -> Verdict:
         try:

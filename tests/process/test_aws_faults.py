@@ -109,6 +109,19 @@ def test_a_queue_without_a_dead_letter_queue_is_told_at_the_start(
     assert warned["log.level"] == "warning"
 
 
+def test_without_a_dead_letter_queue_a_refused_message_comes_back_after_a_wait(
+    environment: Environment,
+) -> None:
+    environment.aws.sqs.set_queue_attributes(
+        QueueUrl=environment.queue.url, Attributes={"RedrivePolicy": ""}
+    )
+    environment.send("no json")
+    with environment.worker(WORKER_BACKOFF_BASE_SECONDS="1000") as worker:
+        released = worker.wait_for("message.released")
+
+    assert float(str(released["delay_s"])) > 0
+
+
 @pytest.mark.parametrize(("dlq_s", "warned"), [(A_DAY_S, True), (A_FORTNIGHT_S, False)])
 def test_a_dead_letter_queue_that_forgets_too_early_is_told_at_the_start(
     environment: Environment, dlq_s: str, warned: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -88,6 +89,32 @@ def test_a_database_lost_between_poll_and_claim_costs_no_attempt(
 
     assert environment.value("SELECT attempts FROM jobs.job") == 1
     assert environment.backend.quotes["NRF-000001"].changes == 1
+
+
+def test_a_batch_asks_a_lost_database_once(environment: Environment, proxy: TcpProxy) -> None:
+    variables = {
+        **through(proxy, environment),
+        "SQS_WAIT_TIME_SECONDS": "20",
+        "SQS_MAX_MESSAGES": "10",
+    }
+    with environment.worker(**variables) as worker:
+        url = health_of(worker)
+        worker.wait_for("worker.polling")
+        worker.wait_until(lambda: httpx.get(url).json()["phase"] == "polling", "a poll")
+        proxy.cut()
+        environment.sqs.send_message_batch(
+            QueueUrl=environment.queue.url,
+            Entries=[
+                {"Id": str(number), "MessageBody": json.dumps(quote(f"NRF-00000{number}"))}
+                for number in range(4)
+            ],
+        )
+        worker.wait_until(
+            lambda: len(worker.events("message.released", delay_s=30)) == 4, "a released batch"
+        )
+        assert len(worker.events("message.received")) == 1
+
+    assert len(worker.events("dependency.down", error_code="database_unavailable")) == 1
 
 
 def test_a_database_lost_at_the_commit_leaves_one_result(environment: Environment) -> None:

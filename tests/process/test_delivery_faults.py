@@ -260,3 +260,18 @@ def test_a_rate_limit_of_notify_is_waited_out(environment: Environment) -> None:
     assert (postponed["error_code"], postponed["wait_s"]) == ("notify_rate_limited", 2)
     assert len(environment.notify.sent) == 1
     assert len(environment.backend.received) == 1
+
+
+def test_a_batch_behind_a_refused_key_is_not_handed_to_the_next_worker_at_once(
+    environment: Environment,
+) -> None:
+    environment.backend.misbehave_always(failing(401))
+    for number in range(1, 4):
+        environment.send(quote(f"NRF-00000{number}"))
+    with environment.worker(SQS_MAX_MESSAGES="10") as worker:
+        worker.wait_for("polling.paused")
+        worker.wait_until(lambda: len(worker.events("message.released")) == 3, "a whole batch")
+
+    assert len(worker.events("message.received")) == 1
+    unstarted = worker.events("message.released")[1:]
+    assert [line["delay_s"] for line in unstarted] == [30, 30]

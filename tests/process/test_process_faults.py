@@ -19,7 +19,9 @@ def health_of(worker: WorkerProcess) -> str:
 def test_a_dead_keeper_ends_the_worker_after_its_job(environment: Environment) -> None:
     put_site(environment)
     environment.send(request())
-    with environment.faulty_worker("keeper-dies", WORKER_LEASE_SECONDS="6") as worker:
+    environment.send(quote())
+    batch = {"WORKER_LEASE_SECONDS": "6", "SQS_MAX_MESSAGES": "10"}
+    with environment.faulty_worker("keeper-dies", **batch) as worker:
         with computing_blocked(environment):
             worker.wait_for("job.claimed")
             died = worker.wait_for("thread.died")
@@ -27,14 +29,16 @@ def test_a_dead_keeper_ends_the_worker_after_its_job(environment: Environment) -
 
     assert died["thread"] == "keeper"
     assert worker.events("worker.stopping", reason="keeper_dead")
-    assert environment.messages() == 0
     assert environment.value("SELECT status::text FROM jobs.job") == "SUCCEEDED"
+    assert worker.events("message.released", delay_s=0)
+    assert environment.messages() == 1, "what came in the same batch is left for the next worker"
 
 
 def test_a_lost_health_process_ends_the_worker_after_its_job(environment: Environment) -> None:
     put_site(environment)
     environment.send(request())
-    with environment.worker() as worker:
+    environment.send(quote())
+    with environment.worker(SQS_MAX_MESSAGES="10") as worker:
         with computing_blocked(environment):
             worker.wait_for("job.claimed")
             pid = worker.wait_for("health.started")["pid"]
@@ -45,12 +49,14 @@ def test_a_lost_health_process_ends_the_worker_after_its_job(environment: Enviro
     assert worker.events("worker.stopping", reason="health_process_lost")
     assert worker.events("message.deleted")
     assert len(environment.backend.results) == 1
+    assert environment.messages() == 1, "what came in the same batch is left for the next worker"
 
 
 def test_a_worker_that_has_grown_too_large_ends_after_its_job(environment: Environment) -> None:
     for number in (1, 2):
         environment.send(quote(f"NRF-00000{number}"))
-    with environment.faulty_worker("jobs-leak", "600", WORKER_MAX_RSS_MB="500") as worker:
+    batch = {"WORKER_MAX_RSS_MB": "500", "SQS_MAX_MESSAGES": "10"}
+    with environment.faulty_worker("jobs-leak", "600", **batch) as worker:
         assert worker.wait() == 75
 
     recycled = worker.wait_for("memory.recycle")
