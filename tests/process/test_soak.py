@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.sqs_queue import Accident
 from tests.fakes.sqs_server import SqsServer
 from tests.process.conftest import Environment
+from tests.soak.chaos import AWAY, CUT, KILLED, PAUSED, STOPPED
 from tests.soak.plan import plan
 from tests.soak.run import Pace, Soak
 from tests.soak.services import SoakBackend, SoakNotify
@@ -18,15 +20,7 @@ from worker.demo.postgis import DatabaseServer
 SEED = 7
 PACE = Pace(every=50, lease_s=6, delivery_claim_s=8, backoff_s=0.5, limit_s=300, say_each_s=5)
 
-EVENTS = {
-    "worker killed",
-    "worker told to stop",
-    "worker paused",
-    "connections cut",
-    "database away",
-    "delivered twice",
-    "deleted in vain",
-}
+EVENTS = {KILLED, STOPPED, PAUSED, CUT, AWAY, *Accident}
 
 
 @pytest.mark.timeout(420)

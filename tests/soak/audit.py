@@ -1,21 +1,25 @@
-"""What the soak has left behind, held against its plan."""
+"""What the soak has left behind, held against its plan and against the same work done in peace."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg.rows import class_row
 
-from tests.process.conftest import Environment
-from tests.soak.plan import End, Plan
+from tests.process.conftest import COMPLETED, FAILED, Environment
+from tests.soak.calm import Calm
+from tests.soak.plan import End, Plan, Planned
 
 _JOBS = b"""
--- One row a job: its key, status, error code and number of results.
-SELECT j.key, j.status::text, j.error_code,
-    (SELECT count(*) FROM jobs.result AS r WHERE r.job_id = j.id)
+-- One row a job: its key, how it ended, and its results.
+SELECT j.key, j.correlation_id AS trace, j.status::text, j.error_code AS code,
+    (SELECT coalesce(jsonb_agg(r.payload), '[]') FROM jobs.result AS r WHERE r.job_id = j.id)
+    AS results
 FROM jobs.job AS j
 """
 _DELIVERIES = b"""
@@ -25,6 +29,8 @@ FROM jobs.delivery
 GROUP BY status
 """
 _SHOWN = 10
+_MESSAGE = "message:"
+_CODE = re.compile(r"\((\w+)\)$")
 
 
 @dataclass
@@ -47,22 +53,46 @@ class Findings:
         return len(found)
 
 
-def audit(plan: Plan, environment: Environment) -> Findings:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    key: str
+    trace: str
+    status: str
+    code: str | None
+    results: list[object]
+
+    @property
+    def name(self) -> str:
+        """As in the plan. A quote's key is its reference and a hash."""
+        if self.key.startswith(_MESSAGE):
+            return self.trace
+        return self.key[:10] if self.key.startswith("NRF-") else self.key
+
+    @property
+    def end(self) -> str:
+        return f"{self.status} {self.code or ''}, results: {len(self.results)}"
+
+
+def audit(plan: Plan, environment: Environment, calm: Mapping[str, Calm]) -> Findings:
     """Compare queue, dead letters, ledger, backend and e-mails with what was planned."""
     findings = Findings()
     left = environment.messages()
     findings.expect_none("messages on the queue", [left] if left else [])
-    _audit_dead_letters(plan, environment, findings)
+    dead = _audit_dead_letters(plan, environment, findings)
     with psycopg.connect(environment.database_url) as connection:
-        jobs = connection.execute(_JOBS).fetchall()
+        jobs = connection.cursor(row_factory=class_row(_Job)).execute(_JOBS).fetchall()
         deliveries = {status: (n, mails) for status, n, mails in connection.execute(_DELIVERIES)}
-    _audit_jobs(plan, jobs, findings)
-    _audit_backend(plan, environment, findings)
-    _audit_emails(plan, environment, deliveries, findings)
+    _audit_jobs(plan, jobs, dead, findings)
+    results = {one.name: calm[one.request] for one in plan.computed if one.trace not in dead}
+    refused = {one.name: calm[one.request] for one in plan.computed if one.kind == "unknown"}
+    _audit_results(jobs, {**results, **refused}, findings)
+    _audit_backend(plan, environment, results, findings)
+    _audit_emails(plan, environment, jobs, dead, findings)
+    _audit_deliveries(plan, deliveries, findings)
     return findings
 
 
-def _audit_dead_letters(plan: Plan, environment: Environment, findings: Findings) -> None:
+def _audit_dead_letters(plan: Plan, environment: Environment, findings: Findings) -> frozenset[str]:
     dead = _traces_of_dead_letters(environment)
     findings.dead_letters = dead.total()
     expected = {one.trace for one in plan.messages if one.end is End.DEAD}
@@ -77,6 +107,7 @@ def _audit_dead_letters(plan: Plan, environment: Environment, findings: Findings
         "mismatches of which not exactly one was refused",
         {str(one.job) for one in either if refused[one.job] != 1},
     )
+    return frozenset(dead)
 
 
 def _traces_of_dead_letters(environment: Environment) -> Counter[str]:
@@ -96,38 +127,64 @@ def _traces_of_dead_letters(environment: Environment) -> Counter[str]:
             found[message["MessageAttributes"]["CorrelationId"]["StringValue"]] += 1
 
 
-def _audit_jobs(
-    plan: Plan, jobs: list[tuple[str, str, str | None, int]], findings: Findings
-) -> None:
-    # A quote's key is its reference and a hash.
-    by_name: dict[str, list[tuple[str, str | None, int]]] = {}
-    for key, status, code, results in jobs:
-        name = key[:10] if key.startswith("NRF-") else key
-        by_name.setdefault(name, []).append((status, code, results))
-        findings.results += results
-    wanted = plan.quotes | plan.files
-    done = {
-        name
-        for name, found in by_name.items()
-        if any(status == "SUCCEEDED" and results for status, _, results in found)
-    }
-    findings.lost = findings.expect_none("jobs lost", wanted - done)
+def _audit_jobs(plan: Plan, jobs: list[_Job], dead: Collection[str], findings: Findings) -> None:
+    findings.results = sum(len(job.results) for job in jobs)
+    found = Counter((job.name, job.end) for job in jobs)
+    wanted = Counter((one, _END_OF_DONE) for one in plan.quotes | plan.files)
+    wanted.update((_refused(one), _end_of_refused(one)) for one in _planned_dead(plan, dead))
+    done = {name for name, end in found if end == _END_OF_DONE}
+    findings.lost = findings.expect_none("jobs lost", (plan.quotes | plan.files) - done)
     findings.duplicates += findings.expect_none(
-        "jobs with more than one result",
-        (n for n, found in by_name.items() if sum(results for _, _, results in found) > 1),
+        "jobs with more than one result", (job.name for job in jobs if len(job.results) > 1)
     )
-    poisoned = {
-        name for name, found in by_name.items() if any(code == "job_poison" for _, code, _ in found)
-    }
-    findings.expect_none("poisoned jobs not refused", plan.poison - poisoned)
-    findings.expect_none("jobs taken for poison", poisoned - plan.poison)
+    _expect_same("jobs", wanted, found, findings)
+
+
+_END_OF_DONE = _Job("", "", "SUCCEEDED", None, [None]).end
+
+
+def _planned_dead(plan: Plan, dead: Collection[str]) -> list[Planned]:
+    """What was refused as it had to be."""
+    return [
+        one
+        for one in plan.messages
+        if one.end is End.DEAD or (one.end is End.EITHER and one.trace in dead)
+    ]
+
+
+def _refused(one: Planned) -> str:
+    # What contradicts a job is not that job.
+    return one.trace if one.end is End.EITHER else one.name
+
+
+def _end_of_refused(one: Planned) -> str:
+    # The backend refuses a result, which stays.
+    results: list[object] = [None] if one.kind == "unknown" else []
+    return _Job("", "", "FAILED", one.code, results).end
+
+
+def _expect_same(
+    what: str, wanted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], to: Findings
+) -> None:
+    to.expect_none(f"{what} that were not to be", (" ".join(one) for one in found - wanted))
+    to.expect_none(f"{what} missing", (" ".join(one) for one in wanted - found))
+
+
+def _audit_results(jobs: list[_Job], calm: Mapping[str, Calm], findings: Findings) -> None:
     findings.expect_none(
-        "jobs open",
-        (n for n, found in by_name.items() if {"PENDING", "IN_PROGRESS"} & {s for s, *_ in found}),
+        "stored results that differ from those computed in peace",
+        (
+            job.name
+            for job in jobs
+            for result in job.results
+            if job.name in calm and result != calm[job.name].result
+        ),
     )
 
 
-def _audit_backend(plan: Plan, environment: Environment, findings: Findings) -> None:
+def _audit_backend(
+    plan: Plan, environment: Environment, calm: Mapping[str, Calm], findings: Findings
+) -> None:
     for stored, wanted in (
         (environment.backend.quotes, plan.quotes),
         (environment.backend.results, plan.files),
@@ -140,30 +197,62 @@ def _audit_backend(plan: Plan, environment: Environment, findings: Findings) -> 
             "results changed at the backend",
             (name for name, one in stored.items() if one.changes != 1),
         )
+    wrong = [
+        reference
+        for reference, one in environment.backend.quotes.items()
+        if reference in calm and one.body != calm[reference].patch
+    ]
+    wrong += [
+        job
+        for job, one in environment.backend.results.items()
+        if job in calm
+        and one.body != {"job_id": job, "status": "SUCCEEDED", "result": calm[job].result}
+    ]
+    findings.expect_none("results wrong at the backend", wrong)
 
 
 def _audit_emails(
     plan: Plan,
     environment: Environment,
-    deliveries: dict[str, tuple[int, int]],
+    jobs: list[_Job],
+    dead: Collection[str],
     findings: Findings,
 ) -> None:
+    """Each applicant is told once of the result, and support once of each refusal and its code."""
     sent = environment.notify.sent
     findings.emails = len(sent)
-    pending = deliveries.get("PENDING", (0, 0))[0]
-    findings.expect_none("kinds of deliveries pending", [pending] if pending else [])
     times = Counter(email.reference for email in sent)
     findings.duplicates += findings.expect_none(
-        "e-mails sent twice", (reference for reference, number in times.items() if number > 1)
+        "e-mails sent twice",
+        (str(reference) for reference, number in times.items() if number > 1),
     )
-    recipients = Counter(email.to for email in sent)
-    told = {f"{job}@example.com" for job in plan.files}
-    findings.lost += findings.expect_none("applicants not told", told - recipients.keys())
-    support = recipients[environment.variables()["GOVUK_NOTIFY_SUPPORT_EMAIL"]]
-    if support != findings.dead_letters:
+    support = environment.variables()["GOVUK_NOTIFY_SUPPORT_EMAIL"]
+    wanted = Counter((f"{job}@example.com", f"{COMPLETED} {job} ") for job in plan.files)
+    wanted.update(
+        (support, f"{FAILED} {_refused(one)} {one.code}") for one in _planned_dead(plan, dead)
+    )
+    names = {job.key.removeprefix(_MESSAGE): job.name for job in jobs}
+    told: Counter[tuple[str, str]] = Counter()
+    for email in sent:
+        about = str(email.personalisation["job_id"])
+        code = _CODE.search(str(email.personalisation.get("error_message", "")))
+        name = names.get(about, about)
+        told[email.to, f"{email.template_id} {name} {code[1] if code else ''}"] += 1
+    untold = wanted - told
+    findings.lost += sum(times for (to, _), times in untold.items() if to != support)
+    _expect_same("e-mails", wanted, told, findings)
+
+
+def _audit_deliveries(
+    plan: Plan, deliveries: Mapping[str, tuple[int, int]], findings: Findings
+) -> None:
+    pending = deliveries.get("PENDING", (0, 0))[0]
+    findings.expect_none("kinds of deliveries pending", [pending] if pending else [])
+    rejected = deliveries.get("REJECTED", (0, 0))[0]
+    if rejected != len(plan.unknown_quotes):
         findings.violations.append(
-            f"{support} e-mails to support for {findings.dead_letters} dead letters"
+            f"{rejected} deliveries rejected for {len(plan.unknown_quotes)} unknown quotes"
         )
     delivered = deliveries.get("DELIVERED", (0, 0))[1]
-    if delivered != len(sent):
-        findings.violations.append(json.dumps({"e-mails": len(sent), "recorded": delivered}))
+    if delivered != findings.emails:
+        findings.violations.append(json.dumps({"e-mails": findings.emails, "recorded": delivered}))

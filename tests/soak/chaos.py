@@ -19,6 +19,7 @@ from psycopg import sql
 
 from tests.fakes.sqs_server import INTERNAL_ERROR, OVER_LIMIT, THROTTLED, SqsServer
 from tests.soak.fleet import Fleet, Member
+from tests.soak.services import effect
 from worker.demo.fake_service import LOST_REPLY, Misbehaviour
 from worker.demo.postgis import DatabaseServer
 
@@ -32,8 +33,12 @@ _SQS = (
     (Misbehaviour(delay_s=0.5), 0.005),
 )
 
-# Name, what makes it happen (and says whether it did), how often it happens among the others.
-_Event = tuple[str, Callable[[], bool], int]
+KILLED, STOPPED, PAUSED = "worker killed", "worker told to stop", "worker paused"
+CUT, AWAY = "connections cut", "database away"
+
+# Name, what makes it happen (and says whether it did), how often it happens among the others. One
+# without a name asks the queue for something, which counts it.
+_Event = tuple[str | None, Callable[[], bool], int]
 
 _OPEN_JOBS_THAT_LOST_AN_OWNER = """
 -- One row: how many attempts are under way of jobs that have lost an owner before.
@@ -46,7 +51,10 @@ WHERE o.completed_at IS NULL
 
 
 class Chaos:
-    """Makes things happen when ``done`` messages make them due; ``happened`` counts them."""
+    """Makes things happen when ``done`` messages make them due; ``happened`` counts them.
+
+    What is asked of the queue counts when it comes about, so that it is known at the end only.
+    """
 
     def __init__(
         self,
@@ -73,13 +81,13 @@ class Chaos:
         self._due_at = every
         self.happened: Counter[str] = Counter()
         self._events: tuple[_Event, ...] = (
-            ("worker killed", self._kill, 6),
-            ("worker told to stop", self._stop, 3),
-            ("worker paused", self._pause, 2),
-            ("connections cut", self._cut, 5),
-            ("database away", self._outage, 1),
-            ("delivered twice", self._twice, 5),
-            ("deleted in vain", self._undelete, 4),
+            (KILLED, self._kill, 6),
+            (STOPPED, self._stop, 3),
+            (PAUSED, self._pause, 2),
+            (CUT, self._cut, 5),
+            (AWAY, self._outage, 1),
+            (None, self._twice, 5),
+            (None, self._undelete, 4),
         )
         # A small soak meets every event once.
         self._next = self._shuffled(each=1)
@@ -88,6 +96,8 @@ class Chaos:
     def end(self) -> None:
         """From now on nothing goes wrong but what is poisoned."""
         self._double.chaos = lambda _: None
+        for accident, times in self._double.no_more_accidents(self._queue_url).items():
+            self.happened[accident.value] = times
 
     def after(self, done: int) -> None:
         """Let the next thing happen if it is due when so many messages are done."""
@@ -96,7 +106,8 @@ class Chaos:
         name, happen, _ = self._next[-1]
         # What would cost a job its second owner is tried again at the next look.
         if happen():
-            self.happened[name] += 1
+            if name is not None:
+                self.happened[name] += 1
             self._due_at += self._every
             self._next.pop()
         if not self._next:
@@ -113,7 +124,7 @@ class Chaos:
         for fault, share in _SQS:
             left -= share
             if left < 0:
-                self.happened[f"SQS {operation} failed"] += 1
+                self.happened[f"SQS {operation} {effect(fault)}"] += 1
                 return fault
         return None
 
@@ -125,16 +136,18 @@ class Chaos:
             return may_lose
 
     def _stop(self) -> bool:
-        self._chance.choice(self._fleet.members).signal(signal.SIGTERM)
-        return True
+        return self._chance.choice(self._fleet.members).tell_to_end()
 
     def _pause(self) -> bool:
         member = self._chance.choice(self._fleet.members)
         with self._standing_still(member) as may_lose:
-            if may_lose:
-                # Longer than its lease: it wakes up as a zombie.
+            # Between its last look at the clock and the request nothing can keep an e-mail from
+            # being sent twice: docs/faults.md, row 3.
+            may_pause = may_lose and not member.is_sending_email()
+            if may_pause:
+                # Longer than its lease and its claim of a delivery: it wakes up as a zombie.
                 time.sleep(self._pause_s)
-            return may_lose
+            return may_pause
 
     def _cut(self) -> bool:
         with self._standing_still(*self._fleet.members) as may_lose:

@@ -15,10 +15,12 @@ import psycopg
 from tests.fakes.boundaries import Shapefile, square
 from tests.process.conftest import Environment
 from tests.soak.audit import Findings, audit
+from tests.soak.calm import calmly
 from tests.soak.chaos import Chaos
 from tests.soak.fleet import Fleet, inherited
 from tests.soak.plan import SITE_EAST, SITE_KEY, SITE_NORTH, Plan
 from tests.soak.services import SoakBackend, SoakNotify
+from tests.soak.watch import watch
 from worker.demo.postgis import DatabaseServer
 
 _LOOK_S = 0.2
@@ -85,6 +87,7 @@ class Soak:
         assert environment.double is not None
         site = Shapefile(shapes=((square(SITE_EAST, SITE_NORTH),),)).zipped()
         environment.aws.s3.put_object(Bucket=environment.bucket, Key=SITE_KEY, Body=site)
+        calm = calmly(self._plan.computed, environment)
         self._send()
         redriven = 0
         late: list[str] = []
@@ -97,7 +100,7 @@ class Soak:
                 environment.database_url,
                 seed=self._seed,
                 every=self._pace.every,
-                pause_s=self._pace.lease_s + 1,
+                pause_s=max(self._pace.lease_s, self._pace.delivery_claim_s) + 1,
             )
             try:
                 self._drain(fleet, chaos)
@@ -107,8 +110,10 @@ class Soak:
                 late = [str(error)]
                 self._end_chaos(chaos)
         for service in self._services:
-            chaos.happened[f"{type(service).__name__} failed"] = service.chances.drawn
-        findings = audit(self._plan, environment)
+            for effect, times in service.chances.drawn.items():
+                chaos.happened[f"{type(service).__name__} {effect}"] = times
+        findings = audit(self._plan, environment, calm)
+        watch(self._plan, fleet, chaos.happened, redriven, findings)
         findings.violations = late + findings.violations
         took_s = time.monotonic() - self._started
         return Outcome(findings, chaos.happened, fleet.exits, redriven, took_s)
@@ -122,6 +127,7 @@ class Soak:
             WORKER_SWEEP_INTERVAL_SECONDS="1",
             WORKER_CONFIGURATION_PAUSE_SECONDS="1",
             WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="10",
+            BACKEND_ACCEPTS_EMPTY_EDPS="false",
             SOAK_DELIVERY_CLAIM_SECONDS=str(pace.delivery_claim_s),
         )
 

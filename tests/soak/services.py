@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 from worker.demo.backend import FakeBackend
 from worker.demo.fake_service import LOST_REPLY, Misbehaviour, Received, Reply, failing
@@ -26,20 +27,30 @@ _NOTIFY = (
 )
 
 
+def effect(fault: Misbehaviour) -> str:
+    """What a caller sees of it."""
+    if fault.carry_out:
+        return "answers lost"
+    return "failed" if fault.drop or fault.reply is not None else "delayed"
+
+
 class Chances:
-    """Draws what happens to a request, until it is told that all is well."""
+    """Draws what happens to a request, until it is told that all is well.
+
+    ``drawn``: how often each effect was.
+    """
 
     def __init__(self, faults: tuple[tuple[Misbehaviour, float], ...], seed: int) -> None:
         self._faults, self._chance = faults, random.Random(seed)
         self.on = True
-        self.drawn = 0
+        self.drawn: Counter[str] = Counter()
 
     def draw(self) -> Misbehaviour | None:
         left = self._chance.random()
         for fault, share in self._faults if self.on else ():
             left -= share
             if left < 0:
-                self.drawn += 1
+                self.drawn[effect(fault)] += 1
                 return fault
         return None
 
@@ -48,7 +59,7 @@ class SoakBackend(FakeBackend):
     """The backend with faults drawn from ``chances``."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
+        super().__init__(accepts_empty_edps=False)
         self.chances = Chances(_BACKEND, seed)
 
     def handle(self, request: Received) -> Reply | None:
