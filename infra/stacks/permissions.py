@@ -136,7 +136,12 @@ def _protecting(scope: Stack, cluster: ecs.ICluster) -> iam.PolicyStatement:
 def _redriving(data: Data) -> Iterator[iam.PolicyStatement]:
     yield iam.PolicyStatement(
         sid="SortDeadLetters",
-        actions=["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"],
+        actions=[
+            "sqs:ReceiveMessage",
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        ],
         resources=[data.queues.dead_letters.queue_arn],
     )
     yield iam.PolicyStatement(
