@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.errors import EX_DATAERR, EX_OK, EX_TEMPFAIL, CommandRefused
+from worker.errors import EX_DATAERR, EX_OK, EX_TEMPFAIL, CommandRefused, TransientError
 from worker.logs import logger
 from worker.main import guarded, refuse, stop_signal, supervised, unprotected
 from worker.queue.single import SingleMessageQueue
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-# Longer than any wait between two tries: a job that is not tried for so long waits for something
-# that is down, and whoever started the container should know.
+# A job that is not tried for so long, or shall not be, waits for something that is down or busy,
+# and whoever started the container should know.
 _PATIENCE_S = 600.0
 
 
@@ -50,9 +50,9 @@ def read_payload(given: str) -> JsonObject:
 def run_job(job_type: str, payload: JsonObject, *, correlation_id: str | None = None) -> int:
     """Run one job to its end; returns the exit code.
 
-    0: done, and everything delivered (now or before). 65: refused or failed for good; the ledger
-    says why. 75: not finished, because of a stop or of something that is down: the same command
-    goes on with it. Others as the daemon.
+    0: done, and everything delivered (now or before). 65: refused, failed for good or cancelled;
+    the ledger says why. 75: not finished, because of a stop or of something that is down or busy:
+    the same command goes on with it. Others as the daemon.
     """
     message_id = f"run-{uuid.uuid4().hex}"
     body = json.dumps({**payload, "jobType": job_type})
@@ -62,7 +62,9 @@ def run_job(job_type: str, payload: JsonObject, *, correlation_id: str | None = 
         settings = unprotected(replace(settings, worker=only))
         refuse(settings.problems_for_run(with_queue=False))
         stop = stop_signal(settings)
-        queue = SingleMessageQueue(message_id, body, correlation_id, wait=stop.wait)
+        queue = SingleMessageQueue(
+            message_id, body, correlation_id, wait=stop.wait, patience_s=_PATIENCE_S
+        )
 
         def source(_: Settings) -> Source:
             from worker.assembly import Source
@@ -78,16 +80,29 @@ def run_job(job_type: str, payload: JsonObject, *, correlation_id: str | None = 
             return assemble(parts, source, enough=enough)
 
         code = supervised(settings, stop, consumer)
-        outcome = _outcome(code, queue, stopped=stop.requested)
+        if queue.deleted:
+            outcome = _ending(settings, message_id)
+        elif code != EX_OK:
+            outcome = code
+        else:
+            outcome = EX_DATAERR if queue.refused and not stop.requested else EX_TEMPFAIL
         _log.info("run.ended", job_type=job_type, message_id=message_id, exit_code=outcome)
         return outcome
 
     return guarded(single)
 
 
-def _outcome(code: int, queue: SingleMessageQueue, *, stopped: bool) -> int:
-    if queue.deleted:
-        return EX_OK
-    if code != EX_OK:
-        return code
-    return EX_DATAERR if queue.refused and not stopped else EX_TEMPFAIL
+def _ending(settings: Settings, message_id: str) -> int:
+    """The exit code of a job that is over: its message is deleted too if it was cancelled."""
+    from worker.clients.db import Database
+    from worker.ledger.models import JobStatus
+    from worker.ledger.operations import Operations
+
+    try:
+        with Database.from_settings(settings) as database:
+            known = Operations(database.connection, made_by=message_id).jobs_of((message_id,))
+    except TransientError as error:
+        # The same command then hears how it ended.
+        _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
+        return EX_TEMPFAIL
+    return EX_DATAERR if known[message_id].status == JobStatus.CANCELLED else EX_OK

@@ -7,13 +7,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.fakes.messages import assessment_body
 from tests.process.conftest import FAILED, Environment
-from tests.process.test_operators import put_broken_site, start
+from tests.process.test_operators import command, put_broken_site, start
 from tests.process.test_worker import computing_blocked, put_site, request
-from worker.demo.fake_service import Misbehaviour, Reply
+from worker.demo.fake_service import Misbehaviour, Reply, failing
 from worker.errors import EX_CONFIG, EX_DATAERR, EX_OK, EX_TEMPFAIL
 
 WITHOUT_SQS = {"SQS_QUEUE_URL": "", "SQS_DLQ_URL": ""}
@@ -95,6 +96,46 @@ def test_a_delivery_that_fails_is_tried_again_in_the_same_run(environment: Envir
     assert sum(line["message"] == "job.claimed" for line in lines) == 1, "computed once"
     assert environment.messages() == 0
     assert len(environment.notify.sent) == 1
+
+
+def test_a_delivery_that_has_to_wait_for_an_hour_ends_the_run(environment: Environment) -> None:
+    put_site(environment)
+    environment.backend.misbehave_always(failing(503, retry_after="3600"))
+
+    code, lines = finished(job_run(environment, payload()))
+
+    assert code == EX_TEMPFAIL
+    assert [line["delay_s"] for line in lines if line["message"] == "message.released"] == [3600]
+
+    environment.backend.misbehave_always(None)
+    with psycopg.connect(environment.database_url) as connection:
+        connection.execute("UPDATE jobs.delivery SET next_attempt_at = now()")
+    again, _ = finished(job_run(environment, payload()))
+
+    assert again == EX_OK
+    assert len(environment.backend.results) == 1
+
+
+def test_a_job_that_is_cancelled_is_not_taken_for_a_job_that_is_done(
+    environment: Environment,
+) -> None:
+    put_site(environment)
+    with computing_blocked(environment):
+        process = job_run(environment, payload(), WORKER_LEASE_SECONDS="3")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["message"] == "job.claimed":
+                break
+        command(environment, "jobs", "cancel", "job-1", "--reason", "withdrawn")
+        code, _ = finished(process)
+
+    assert code == EX_DATAERR
+    assert environment.backend.received == []
+
+    again, _ = finished(job_run(environment, payload()))
+
+    assert again == EX_DATAERR
+    assert environment.value("SELECT status::text FROM jobs.job") == "CANCELLED"
 
 
 def test_a_stopped_run_asks_to_be_started_again(environment: Environment) -> None:

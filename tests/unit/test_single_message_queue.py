@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fakes.clock import Clock
 from worker.queue.single import SingleMessageQueue
 from worker.queue.sqs import Message
@@ -12,7 +14,7 @@ def queue(clock: Clock) -> SingleMessageQueue:
         clock.now += seconds
         return False
 
-    return SingleMessageQueue("run-1", "{}", None, wait=wait, clock=clock)
+    return SingleMessageQueue("run-1", "{}", None, wait=wait, patience_s=600, clock=clock)
 
 
 def receive(single: SingleMessageQueue, *, wait_s: int = 20) -> Message | None:
@@ -59,6 +61,17 @@ def test_the_third_receive_is_the_last() -> None:
     assert single.exhausted
     assert not single.refused
     assert receive(single) is None
+
+
+@pytest.mark.parametrize(("delay_s", "is_over"), [(600, False), (601, True)])
+def test_a_message_that_would_come_again_too_late_is_over(delay_s: int, is_over: bool) -> None:
+    single = queue(Clock())
+    message = receive(single)
+    assert message is not None
+    single.release(message, delay_s)
+
+    assert single.exhausted is is_over
+    assert not single.refused
 
 
 def test_a_message_that_is_kept_three_times_is_not_handed_out_again() -> None:

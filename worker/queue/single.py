@@ -17,8 +17,9 @@ MAX_RECEIVES = 3
 class SingleMessageQueue:
     """Hands out its message as SQS would, with visibility timeout and a limit of receives.
 
-    A message that is released with a delay comes again after it; one that is released at once, or
-    after the last receive, is over. ``wait`` sleeps that many seconds, less if a stop is asked for.
+    A message that is released with a delay comes again after it; one that is released at once, for
+    longer than ``patience_s`` seconds, or after the last receive, is over. ``wait`` sleeps that
+    many seconds, less if a stop is asked for.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class SingleMessageQueue:
         correlation_id: str | None,
         *,
         wait: Callable[[float], bool],
+        patience_s: float,
         max_receives: int = MAX_RECEIVES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,6 +43,7 @@ class SingleMessageQueue:
             received_monotonic=0.0,
         )
         self._wait = wait
+        self._patience_s = patience_s
         self.max_receives = max_receives
         self._clock = clock
         # The keeper renews from a thread of its own.
@@ -89,7 +92,8 @@ class SingleMessageQueue:
         with self._lock:
             self._visible_at = self._clock() + seconds
             self.refused = seconds == 0
-            self._used_up = message.receive_count >= self.max_receives
+            last = message.receive_count >= self.max_receives
+            self._used_up = last or seconds > self._patience_s
         return seconds
 
     def renew(self, message: Message, seconds: int) -> None:
