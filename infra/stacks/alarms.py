@@ -86,8 +86,8 @@ class Alarms(Construct):
             "stranded-jobs",
             metrics.worker("JobsStranded", "Maximum", period=_FIVE_MINUTES),
             1,
-            "Open jobs that nobody works on; their messages are probably dead letters: worker dlq"
-            " redrive --stranded",
+            "Open jobs that nobody works on: worker dlq redrive --stranded, and worker jobs retry"
+            " for those that have no message any more",
             periods=_STOCK_PERIODS,
             breaching=_STOCK_BREACHING,
         )
