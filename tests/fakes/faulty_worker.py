@@ -92,7 +92,8 @@ def _meet(
     def meet(*args: object, **named: object) -> None:
         if not met.is_set() and when(*args, **named):
             met.set()
-            os.kill(os.getpid(), fate)
+            # Sent to the process, another thread might take it, and this one go on for a moment.
+            signal.pthread_kill(threading.get_ident(), fate)
 
     @functools.wraps(original)
     def meeting(*args: object, **named: object) -> object:
