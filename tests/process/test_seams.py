@@ -19,7 +19,7 @@ from tests.fakes.worker_process import WorkerProcess
 from tests.process.conftest import COMPLETED, FAILED, Environment
 from tests.process.test_worker import put_site, quote, request
 
-ROUNDS = int(os.environ.get("SEAM_KILLS", "2"))
+ROUNDS = int(os.environ.get("SEAM_KILLS", "1"))
 
 UPLOAD_SEAMS = (
     "claimed",
