@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV ?= uv
 STAGE ?= dev
 # Each test process has a PostGIS cluster and an AWS emulator of its own. Many tests wait for a real
-# worker rather than compute, so there are two for each core.
+# worker rather than compute, so there are five for two cores.
 TEST_PROCESSES ?= $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) * 5 / 2 )); echo $$(( n < 8 ? n : 8 )))
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
