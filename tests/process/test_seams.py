@@ -158,6 +158,11 @@ def test_a_broken_upload_whose_worker_is_killed_at_any_seam_is_refused_and_told_
     undelivered = "SELECT count(*) FROM jobs.delivery WHERE status <> 'DELIVERED'"
     assert environment.value(undelivered) == 0
     assert (environment.messages(), environment.dead_letters()) == (0, len(jobs))
+    seams = Counter(jobs.values())
+    print(
+        f"\n{seams.total()} workers killed at {len(seams)} seams of a failure:"
+        f" {len(stored)} refusals at the backend, {len(mailed)} e-mails, {len(jobs)} dead letters"
+    )
 
 
 @pytest.mark.timeout(100 * ROUNDS)
