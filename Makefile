@@ -9,7 +9,8 @@ STAGE ?= dev
 # Each test process has a PostGIS cluster and an AWS emulator of its own. Many tests wait for a real
 # worker rather than compute, so there are five for two cores.
 TEST_PROCESSES ?= $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) * 5 / 2 )); echo $$(( n < 8 ? n : 8 )))
-PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+# Files in their order: by number of tests, the slowest one would begin last.
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

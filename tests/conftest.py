@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import structlog
+from structlog.testing import LogCapture
 
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.postgis import DatabaseServer, EmbeddedPostgis
@@ -126,6 +127,15 @@ def own_logging() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def log() -> Iterator[LogCapture]:
+    """The events that this process logs in a test, instead of its output."""
+    capture = LogCapture()
+    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
+    yield capture
     structlog.reset_defaults()
 
 

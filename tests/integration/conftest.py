@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.fakes.ledger import LedgerBench, connector
 from worker.demo.postgis import DatabaseServer
 from worker.demo.water_world import WaterWorld
+from worker.ledger.operations import Operations
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +27,13 @@ def world(water_url: str) -> Iterator[WaterWorld]:
     with psycopg.connect(water_url) as connection:
         yield WaterWorld(connection)
         connection.rollback()
+
+
+@pytest.fixture
+def bench(database_url: str) -> LedgerBench:
+    return LedgerBench(database_url)
+
+
+@pytest.fixture
+def operations(bench: LedgerBench) -> Operations:
+    return Operations(connector(bench.url), made_by="ann")

@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.fakes.consumers import consumer
 from tests.fakes.sqs_bench import SqsBench
 from tests.fakes.sqs_server import SqsServer
-from worker.clients.ecs import TaskProtection
-from worker.consumer import Consumer
 from worker.errors import EX_OK
 from worker.jobs.courier import Round
 from worker.queue.keeper import Keeper
 from worker.queue.sqs import Message, SqsQueue
-from worker.readiness import Gate
-from worker.settings import Settings
 from worker.shutdown import StopSignal
 from worker.verdicts import DELETE, Verdict
 
@@ -61,20 +58,8 @@ def test_a_message_that_stands_twice_in_a_batch_is_handled_twice(
         bench = SqsBench(double.client)
         url = bench.queue()
         sent = [bench.send(url) for _ in range(2)]
-        consumer = Consumer(
-            Settings.load(),
-            Twice(double.client, url),
-            runner,
-            keeper,
-            Gate((), lambda _: None, pause_s=1),
-            TaskProtection("", longest_s=60),
-            stop,
-            report=lambda _: None,
-            health_alive=lambda: True,
-            renew_visibility=lambda *_: None,
-            housekeeping=lambda: None,
-        )
-        assert consumer.run() == EX_OK
+        twice = Twice(double.client, url)
+        assert consumer(twice, runner, keeper, stop).run() == EX_OK
         assert bench.counts(url) == (0, 0, 0)
     keeper.close()
 

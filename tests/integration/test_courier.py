@@ -26,11 +26,6 @@ NOTICE = NewDelivery(
 
 
 @pytest.fixture
-def bench(database_url: str) -> LedgerBench:
-    return LedgerBench(database_url)
-
-
-@pytest.fixture
 def notify() -> Iterator[FakeNotify]:
     with FakeNotify() as service:
         yield service

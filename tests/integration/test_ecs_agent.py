@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-import structlog
 from structlog.testing import LogCapture
 
 from tests.fakes.canary import http_canary
@@ -50,14 +49,6 @@ def clock() -> Clock:
 @pytest.fixture
 def protection(agent: FakeEcsAgent, clock: Clock) -> TaskProtection:
     return TaskProtection(agent.variables["ECS_AGENT_URI"], longest_s=LONGEST_S, clock=clock)
-
-
-@pytest.fixture
-def log() -> Iterator[LogCapture]:
-    capture = LogCapture()
-    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
-    yield capture
-    structlog.reset_defaults()
 
 
 def events(log: LogCapture) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.consumers import consumer
 from tests.fakes.ledger import LedgerBench, connector
 from tests.fakes.messages import assessment_body, message
-from worker.clients.ecs import TaskProtection
-from worker.consumer import Consumer
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.errors import EX_TEMPFAIL, WorkerError
 from worker.execution import Execution
@@ -23,11 +23,13 @@ from worker.ledger.models import JsonObject, NewDelivery
 from worker.queue.envelope import Envelope
 from worker.queue.keeper import Keeper
 from worker.queue.sqs import Message, SqsQueue
-from worker.readiness import Gate
 from worker.runner import Runner
 from worker.settings import IMPACT_ASSESSMENT, Settings
 from worker.shutdown import StopSignal
 from worker.verdicts import DELETE, Action, Verdict
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
 
 ALMOST_S = 11.5 * 3600 - 60
 TOO_LONG_S = 11.5 * 3600
@@ -172,10 +174,10 @@ class SlowRunner:
     """Takes half a day for each message."""
 
     clock: Clock
-    handled: list[str] = field(default_factory=list)
+    handled: list[Message] = field(default_factory=list)
 
     def handle(self, message: Message) -> Verdict:
-        self.handled.append(message.message_id)
+        self.handled.append(message)
         self.clock.passed_s += TOO_LONG_S
         return DELETE
 
@@ -186,34 +188,31 @@ class SlowRunner:
         return Round()
 
 
+class Tomorrow(SqsQueue):
+    """What it releases is received anew on a day with nothing behind it."""
+
+    def __init__(self, client: SQSClient, url: str, clock: Clock) -> None:
+        super().__init__(client, url)
+        self._clock_of_test = clock
+
+    def release(self, message: Message, seconds: int) -> int:
+        self._clock_of_test.passed_s = 0
+        return super().release(message, seconds)
+
+
 def test_a_message_that_waited_too_long_behind_another_is_released_unprocessed(
     aws: AwsEmulator, queue: QueuePair, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQS_MAX_MESSAGES", "10")
     monkeypatch.setenv("SQS_WAIT_TIME_SECONDS", "1")
-    monkeypatch.setenv("WORKER_MAX_JOBS", "1")
+    monkeypatch.setenv("WORKER_MAX_JOBS", "2")
     sent = {
         aws.sqs.send_message(QueueUrl=queue.url, MessageBody="{}")["MessageId"] for _ in range(2)
     }
     clock = Clock()
-    slow, sqs = SlowRunner(clock), SqsQueue(aws.sqs, queue.url)
-    consumer = Consumer(
-        Settings.load(),
-        sqs,
-        slow,
-        keeper,
-        Gate((), lambda _: None, pause_s=1),
-        TaskProtection("", longest_s=60),
-        StopSignal(30),
-        report=lambda _: None,
-        health_alive=lambda: True,
-        renew_visibility=lambda *_: None,
-        housekeeping=lambda: None,
-        clock=clock,
-    )
+    slow, sqs = SlowRunner(clock), Tomorrow(aws.sqs, queue.url, clock)
 
-    assert consumer.run() == EX_TEMPFAIL
+    assert consumer(sqs, slow, keeper, StopSignal(30), clock).run() == EX_TEMPFAIL
 
-    (other,) = sent - set(slow.handled)
-    (again,) = sqs.receive(max_messages=10, wait_s=0, visibility_s=30)
-    assert (again.message_id, again.receive_count) == (other, 2)
+    assert {one.message_id for one in slow.handled} == sent
+    assert [one.receive_count for one in slow.handled] == [1, 2], "received anew before it ran"

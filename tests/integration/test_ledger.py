@@ -18,11 +18,6 @@ BROKEN = PermanentError("geometry_invalid", "The boundary crosses itself.")
 AWAY = TransientError("s3_unavailable", "S3 does not answer.")
 
 
-@pytest.fixture
-def bench(database_url: str) -> LedgerBench:
-    return LedgerBench(database_url)
-
-
 def test_a_new_job_is_claimed_and_its_attempt_is_counted_before_it_runs(
     bench: LedgerBench,
 ) -> None:

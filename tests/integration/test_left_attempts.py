@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import LogCapture
 
@@ -76,14 +75,6 @@ def keeper() -> Iterator[Keeper]:
     one.start()
     yield one
     one.close()
-
-
-@pytest.fixture
-def log() -> Iterator[LogCapture]:
-    capture = LogCapture()
-    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
-    yield capture
-    structlog.reset_defaults()
 
 
 def of_job(bench: Bench, keeper: Keeper, job: Patient) -> Runner:

@@ -34,16 +34,6 @@ AWAY = TransientError("s3_unavailable", "S3 does not answer.")
 DAY_S = 86_400.0
 
 
-@pytest.fixture
-def bench(database_url: str) -> LedgerBench:
-    return LedgerBench(database_url)
-
-
-@pytest.fixture
-def operations(bench: LedgerBench) -> Operations:
-    return Operations(connector(bench.url), made_by="ann")
-
-
 def told(job: StoredJob, error: WorkerError) -> tuple[NewDelivery, ...]:
     return (NewDelivery("failed-support", "test.kind", {"job": job.key, "code": error.code}),)
 

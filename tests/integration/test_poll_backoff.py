@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.fakes.consumers import consumer
 from tests.fakes.sqs_bench import SqsBench
 from tests.fakes.sqs_server import OVER_LIMIT, SqsServer
-from worker.clients.ecs import TaskProtection
-from worker.consumer import Consumer
 from worker.errors import EX_OK
 from worker.jobs.courier import Round
 from worker.queue.keeper import Keeper
 from worker.queue.sqs import Message, SqsQueue
-from worker.readiness import Gate
-from worker.settings import Settings
 from worker.shutdown import StopSignal
 from worker.verdicts import Verdict
 
@@ -57,20 +54,8 @@ def test_waits_between_refused_polls_grow_differ_and_stay_below_half_a_minute(
     with SqsServer() as double:
         url = SqsBench(double.client).queue()
         double.misbehave_always("ReceiveMessage", OVER_LIMIT)
-        consumer = Consumer(
-            Settings.load(),
-            SqsQueue(double.client, url),
-            NothingToHandle(),
-            keeper,
-            Gate((), lambda _: None, pause_s=1),
-            TaskProtection("", longest_s=60),
-            stop,
-            report=lambda _: None,
-            health_alive=lambda: True,
-            renew_visibility=lambda *_: None,
-            housekeeping=lambda: None,
-        )
-        assert consumer.run() == EX_OK
+        queue = SqsQueue(double.client, url)
+        assert consumer(queue, NothingToHandle(), keeper, stop).run() == EX_OK
     keeper.close()
 
     for failure, wait_s in enumerate(stop.waits, start=1):

@@ -18,16 +18,6 @@ AWAY = TransientError("backend_unavailable", "The backend does not answer.")
 AGAIN = new_job(message_id="message-2")
 
 
-@pytest.fixture
-def bench(database_url: str) -> LedgerBench:
-    return LedgerBench(database_url)
-
-
-@pytest.fixture
-def operations(bench: LedgerBench) -> Operations:
-    return Operations(connector(bench.url), made_by="ann")
-
-
 def next_delivery(bench: LedgerBench) -> ClaimedDelivery:
     claimed = bench.outbox.claim_next()
     assert claimed is not None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import structlog
 from structlog.testing import LogCapture
 
 from tests.fakes.sqs_bench import SqsBench
@@ -16,14 +13,6 @@ from worker.settlement import Settlement
 from worker.verdicts import Action, Verdict
 
 HOUR_S = 3600
-
-
-@pytest.fixture
-def log() -> Iterator[LogCapture]:
-    capture = LogCapture()
-    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
-    yield capture
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("asked_h", [1, 18])

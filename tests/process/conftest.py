@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.fakes import faulty_worker
 from tests.fakes.sqs_server import SqsServer
+from tests.fakes.tcp_proxy import TcpProxy
 from tests.fakes.worker_process import WorkerProcess, running_worker
 from worker.demo.aws import AwsEmulator, QueuePair, create_queue_pair
 from worker.demo.backend import API_KEY as BACKEND_KEY
@@ -113,6 +115,11 @@ class Environment:
         """A worker with one of the faults of ``tests.fakes.faulty_worker`` in it."""
         program = (faulty_worker.__name__, fault, argument)
         return running_worker(self.variables(**changes), program)
+
+    def database_proxy(self) -> TcpProxy:
+        """What may stand between a worker and its database; not yet entered."""
+        server = conninfo_to_dict(self.database_url)
+        return TcpProxy(str(server["host"]), int(str(server["port"])))
 
     def upload(self, file: Path, key: str) -> str:
         self.aws.s3.upload_file(str(file), self.bucket, key)

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.process.conftest import COMPLETED, Environment
@@ -26,8 +26,7 @@ IMPATIENT = {"DB_CONNECT_TIMEOUT_SECONDS": "1"}
 @pytest.fixture
 def proxy(environment: Environment) -> Iterator[TcpProxy]:
     """Between the worker and the database."""
-    server = conninfo_to_dict(environment.database_url)
-    with TcpProxy(str(server["host"]), int(str(server["port"]))) as one:
+    with environment.database_proxy() as one:
         yield one
 
 

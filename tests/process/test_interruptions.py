@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from tests.fakes.sqs_server import INTERNAL_ERROR, SqsServer
 from tests.fakes.tcp_proxy import TcpProxy
@@ -21,8 +21,7 @@ BRIEF = {"WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "3"}
 @pytest.fixture
 def proxy(environment: Environment) -> Iterator[TcpProxy]:
     """Between the worker and a database."""
-    server = conninfo_to_dict(environment.database_url)
-    with TcpProxy(str(server["host"]), int(str(server["port"]))) as one:
+    with environment.database_proxy() as one:
         yield one
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import pytest
-import structlog
 from structlog.testing import LogCapture
 
 from worker.errors import ConfigurationFault, DependencyDown, WorkerError
@@ -50,14 +47,6 @@ class World:
     def opens_after_a_pause(self) -> bool:
         self.now += 31
         return self.gate.is_open()
-
-
-@pytest.fixture
-def log() -> Iterator[LogCapture]:
-    capture = LogCapture()
-    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
-    yield capture
-    structlog.reset_defaults()
 
 
 def test_a_dependency_that_is_down_closes_it_and_one_line_says_so(log: LogCapture) -> None:
