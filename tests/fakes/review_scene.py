@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.review_lists import MILESTONE_OF, ReviewWorld, day, notify_client
 from tests.fakes.review_notify import PickyNotify
-from worker.errors import TransientError
+from worker.errors import Interrupted, TransientError
 
 PROVIDERS = ("p1", "p2", "p3", "p4")
 ALL = " ".join(PROVIDERS)
@@ -52,6 +52,18 @@ class Scene:
 
 
 Step = Callable[[Scene], None]
+
+
+def run_stopped_after_the_first(scene: Scene, on: str) -> None:
+    """A run that is told to stop between the e-mails to the first and the second recipient."""
+    stops = iter([False, False, True])
+
+    def checkpoint() -> None:
+        if next(stops):
+            raise Interrupted("stopped", "Stopped.")
+
+    with pytest.raises(Interrupted):
+        scene.world.worker(day(on), checkpoint=checkpoint)
 
 
 def scene_of(

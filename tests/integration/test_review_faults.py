@@ -30,6 +30,7 @@ from tests.fakes.review_scene import (
     notify,
     run,
     run_fails,
+    run_stopped_after_the_first,
     scene_of,
     taken_off,
 )
@@ -184,14 +185,7 @@ def test_the_wait_that_notify_asks_for_reaches_the_message(scene: Scene) -> None
 
 
 def test_a_stop_between_two_of_the_staff_leaves_the_second_for_the_next_run(scene: Scene) -> None:
-    stops = iter([False, False, True])
-
-    def checkpoint() -> None:
-        if next(stops):
-            raise Interrupted("stopped", "Stopped.")
-
-    with pytest.raises(Interrupted):
-        scene.world.worker(day("05-04"), checkpoint=checkpoint)
+    run_stopped_after_the_first(scene, "05-04")
 
     assert scene.new_mails() == {"M1": ["post1"]}
     scene.play(

@@ -9,9 +9,18 @@ import pytest
 
 from tests.fakes.review_lists import day
 from tests.fakes.review_notify import PickyNotify
-from tests.fakes.review_scene import ALL, POST, Scene, Step, hidden, notify, run, scene_of
+from tests.fakes.review_scene import (
+    ALL,
+    POST,
+    Scene,
+    Step,
+    hidden,
+    notify,
+    run,
+    run_stopped_after_the_first,
+    scene_of,
+)
 from worker import logs
-from worker.errors import Interrupted
 from worker.settings import RuntimeSettings
 
 Line = dict[str, object]
@@ -58,14 +67,7 @@ def test_a_later_failure_for_a_second_member_of_staff_is_not_that_error(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The run was stopped when the first had got it, so the e-mail counts as sent."""
-    stops = iter([False, False, True])
-
-    def checkpoint() -> None:
-        if next(stops):
-            raise Interrupted("stopped", "Stopped.")
-
-    with pytest.raises(Interrupted):
-        scene.world.worker(day("05-04"), checkpoint=checkpoint)
+    run_stopped_after_the_first(scene, "05-04")
     assert scene.new_mails() == {"M1": ["post1"]}
 
     steps = notify(refuses="post2"), run("05-04")

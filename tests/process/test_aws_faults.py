@@ -15,6 +15,7 @@ import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Cut, Fault, Refusal
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.fakes.worker_process import WorkerProcess
 from tests.process.conftest import COMPLETED, Environment
 from tests.process.test_process_faults import health_of
 from tests.process.test_worker import computing_blocked, put_site, quote, request
@@ -236,6 +237,18 @@ def test_s3_that_refuses_every_key_pauses_polling_until_it_does_not(
     assert [one.template_id for one in environment.notify.sent] == [COMPLETED, COMPLETED]
 
 
+def one_fails_and_the_next_is_done(environment: Environment, proxy: AwsProxy) -> WorkerProcess:
+    """The worker that could not find the file of job-2 and then assessed job-1; it has ended."""
+    environment.send(request("job-2"))
+    with environment.worker(**proxy.variables(environment.queue)) as worker:
+        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
+        environment.send(request())
+        worker.wait_for("message.deleted")
+
+    assert worker.wait_for("job.failed")["error_code"] == "boundary_not_found"
+    return worker
+
+
 def test_a_missing_file_where_listing_is_forbidden_concerns_one_job(
     environment: Environment, proxy: AwsProxy
 ) -> None:
@@ -246,13 +259,8 @@ def test_a_missing_file_where_listing_is_forbidden_concerns_one_job(
         if call.is_s3 and ("job-2" in call.path or "list-type" in call.query)
         else None
     )
-    environment.send(request("job-2"))
-    with environment.worker(**proxy.variables(environment.queue)) as worker:
-        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
-        environment.send(request())
-        worker.wait_for("message.deleted")
+    worker = one_fails_and_the_next_is_done(environment, proxy)
 
-    assert worker.wait_for("job.failed")["error_code"] == "boundary_not_found"
     assert worker.events("polling.paused") == []
 
 
@@ -264,13 +272,8 @@ def test_one_key_that_is_refused_concerns_one_job(
     proxy.fault = lambda call: (
         Refusal(403, "AccessDenied") if call.is_s3 and "job-2" in call.path else None
     )
-    environment.send(request("job-2"))
-    with environment.worker(**proxy.variables(environment.queue)) as worker:
-        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
-        environment.send(request())
-        worker.wait_for("message.deleted")
+    worker = one_fails_and_the_next_is_done(environment, proxy)
 
-    assert worker.wait_for("job.failed")["error_code"] == "boundary_not_found"
     assert len(worker.events("job.claimed", job_id="job-2")) == 3
     assert worker.events("polling.paused") == []
 

@@ -21,30 +21,23 @@ from tests.process.test_worker import put_site, quote, request
 
 ROUNDS = int(os.environ.get("SEAM_KILLS", "1"))
 
+BACKEND_SEAMS = ("before-backend", "backend-sent", "backend-recorded")
+EMAIL_SEAMS = ("before-email", "email-sent", "email-recorded")
 UPLOAD_SEAMS = (
     "claimed",
     "computed",
     "committed",
-    "before-backend",
-    "backend-sent",
-    "backend-recorded",
-    "before-email",
-    "email-sent",
-    "email-recorded",
+    *BACKEND_SEAMS,
+    *EMAIL_SEAMS,
     "before-delete",
     "deleted",
 )
 FAILURE_SEAMS = (
     "failed",
-    "before-backend",
-    "backend-sent",
-    "backend-recorded",
-    "before-email",
-    "email-sent",
-    "email-recorded",
+    *BACKEND_SEAMS,
+    *EMAIL_SEAMS,
     "before-release",
 )
-QUOTE_SEAMS = ("before-backend", "backend-sent", "backend-recorded")
 
 # Leases of the dead end soon; their messages are shown again when all have been killed.
 SHORT_LEASE = {"WORKER_LEASE_SECONDS": "1", "SQS_VISIBILITY_TIMEOUT": "3600"}
@@ -66,7 +59,7 @@ def send_broken_upload(environment: Environment, seam: str, round_: int) -> str:
 
 
 def send_quote(environment: Environment, seam: str, round_: int) -> str:
-    reference = f"NRF-{QUOTE_SEAMS.index(seam) + 1:03}{round_:03}"
+    reference = f"NRF-{BACKEND_SEAMS.index(seam) + 1:03}{round_:03}"
     environment.send(quote(reference))
     return reference
 
@@ -169,7 +162,7 @@ def test_a_broken_upload_whose_worker_is_killed_at_any_seam_is_refused_and_told_
 def test_a_quote_whose_worker_is_killed_around_its_patch_has_one_effect(
     environment: Environment,
 ) -> None:
-    jobs = kill_and_finish(environment, QUOTE_SEAMS, send_quote)
+    jobs = kill_and_finish(environment, BACKEND_SEAMS, send_quote)
 
     assert {key: stored.changes for key, stored in environment.backend.quotes.items()} == (
         dict.fromkeys(jobs, 1)

@@ -1,6 +1,6 @@
--- One row a job of these types whose worker has stopped renewing: its attempt is closed, and the job waits for
--- another or, when all its attempts are used up, has timed out. A renewal or a result that came
--- first keeps the row out: the conditions are asked again of the newest version of each row.
+-- One row a job of these types whose worker has stopped renewing: its attempt is closed, and the
+-- job waits for another or, when all its attempts are used up, has timed out. A renewal or a result
+-- that came first keeps the row out: the conditions are asked again of the newest version of each.
 WITH due AS (
     SELECT j.id, a.id AS assignment_id
     FROM jobs.assignment AS a
