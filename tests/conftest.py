@@ -16,6 +16,7 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from worker import logs
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.postgis import DatabaseServer, EmbeddedPostgis
 from worker.migrations import runner
@@ -117,6 +118,14 @@ def acceptance_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"no acceptance data in {folder}: set ACCEPTANCE_DATA to its folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def lines_about_nothing() -> Iterator[None]:
+    """Fails a test that leaves its message's id on the lines of those that come after it."""
+    before = logs.correlation_id()
+    yield
+    assert logs.correlation_id() == before, "a message was handled outside `correlated`"
 
 
 @pytest.fixture

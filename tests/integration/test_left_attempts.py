@@ -12,9 +12,9 @@ from structlog.testing import LogCapture
 
 from tests.fakes.ledger import LedgerBench, connector, new_job
 from tests.fakes.messages import assessment_body, message
+from tests.fakes.runners import Clock, Patient, handle, runner
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.integration.test_database import settings_of
-from tests.integration.test_hold_limit import Clock, Patient, runner
 from tests.integration.test_operations import outcomes, reaped, status
 from worker.clients.db import Database
 from worker.errors import DependencyDown, PermanentError, TransientError
@@ -141,7 +141,7 @@ def test_an_attempt_that_could_not_be_renewed_without_a_database_does_not_count(
 ) -> None:
     one = of_job(bench, keeper, Patient(bench.proxy.cut))
 
-    verdict = one.handle(message(assessment_body()))
+    verdict = handle(one, message(assessment_body()))
 
     assert verdict.action is Action.RELEASE
     assert verdict.delay_s > LEASE_S
@@ -163,14 +163,14 @@ def test_an_attempt_that_could_not_be_renewed_without_a_database_does_not_count(
 def test_outages_do_not_make_a_job_poison(bench: Bench, keeper: Keeper, log: LogCapture) -> None:
     for outage in (1, 2):
         one = of_job(bench, keeper, Patient(bench.proxy.cut))
-        one.handle(message(assessment_body()))
+        handle(one, message(assessment_body()))
         until(lambda: lease_has_passed(bench), "lease that has passed")
         reaped(bench.others)
         write_left(one, bench, log, ended=outage)
 
     done = of_job(bench, keeper, Patient(lambda: None, until=lambda: True))
 
-    assert done.handle(message(assessment_body())) == DELETE
+    assert handle(done, message(assessment_body())) == DELETE
     assert outcomes(bench.others) == ["handed_back", "handed_back", "succeeded"]
     assert bench.others.value("SELECT attempts FROM jobs.job") == 1
 
@@ -180,7 +180,7 @@ def test_a_failure_that_could_not_be_written_is_written_and_told_later(
 ) -> None:
     one = of_job(bench, keeper, Failing(bench.proxy.cut))
 
-    one.handle(message(assessment_body()))
+    handle(one, message(assessment_body()))
 
     assert [entry["event"] for entry in log.entries].count("claim.left") == 1
     assert ends(log) == [], "the requester is not told yet"
@@ -194,7 +194,7 @@ def test_a_failure_that_somebody_else_has_taken_over_is_no_attempt_that_vanished
     bench: Bench, keeper: Keeper, log: LogCapture, error: Exception
 ) -> None:
     one = of_job(bench, keeper, Failing(bench.proxy.cut, error=error))
-    one.handle(message(assessment_body()))
+    handle(one, message(assessment_body()))
     until(lambda: lease_has_passed(bench), "lease that has passed")
     bench.others.claimed(new_job(JOB))
 
@@ -213,6 +213,6 @@ def test_an_end_that_comes_after_a_cancellation_is_not_told(
     operations = Operations(connector(bench.others.url), made_by="ann")
     job = Failing(lambda: operations.cancel(operations.job(JOB), None), error=error)
 
-    assert of_job(bench, keeper, job).handle(message(assessment_body())) == DELETE
+    assert handle(of_job(bench, keeper, job), message(assessment_body())) == DELETE
 
     assert ends(log) == ["job.cancelled"]
