@@ -55,19 +55,18 @@ def write_features(
     """Write one layer; the driver follows the suffix (.gpkg, .shp, .gdb)."""
     driver = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".gdb": "OpenFileGDB"}[path.suffix]
     # After writing a geodatabase GDAL also converts its extent to degrees, and complains that the
-    # corners of the grid's maximal extent can't be; the features are complete by then.
+    # corners of the grid's maximal extent can't be; the features are complete by then. It takes a
+    # second close to leave fiona's environment, which would end somebody else's later.
     harmless = (CPLE_AppDefinedError,) if path.suffix == ".gdb" else ()
-    with (
-        suppress(*harmless),
-        fiona.open(
-            path,
-            "w",
-            driver=driver,
-            layer=table or path.stem,
-            crs=crs,
-            schema={"geometry": geometry, "properties": dict(schema)},
-        ) as collection,
-    ):
+    sink = fiona.open(
+        path,
+        "w",
+        driver=driver,
+        layer=table or path.stem,
+        crs=crs,
+        schema={"geometry": geometry, "properties": dict(schema)},
+    )
+    with closing(sink), suppress(*harmless), sink as collection:
         collection.writerecords(
             {
                 "geometry": None if feature.geometry is None else mapping(feature.geometry),
