@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,9 @@ from worker.boundary.parse import read_boundary
 from worker.errors import BoundaryError
 
 MEGABYTE = 1024 * 1024
+
+# How a file of this content and name is refused.
+Refuse = Callable[[bytes, str], BoundaryError]
 
 
 def limits(

@@ -1,4 +1,4 @@
-"""Builders for ledger tests: connections to a test's database, jobs, and a look at the rows."""
+"""Builders for ledger tests: connections to a test's database, jobs, and a hand in the rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from worker.errors import WorkerError
 from worker.ledger.ledger import Ledger
-from worker.ledger.models import Claim, ClaimAnswer, NewDelivery, NewJob
+from worker.ledger.models import Claim, ClaimAnswer, NewDelivery, NewJob, StoredJob
 from worker.ledger.outbox import Outbox
+from worker.ledger.reaper import Reaped, reap
+
+# As another worker claims a delivery, and as its claim ends.
+CLAIM_FOR_AN_HOUR = (
+    "UPDATE jobs.delivery SET claimed_by = gen_random_uuid(), claimed_until = now() + '1 h'"
+    " WHERE claimed_by IS NULL RETURNING 1"
+)
+END_CLAIM = "UPDATE jobs.delivery SET claimed_until = now() RETURNING 1"
 
 
 def connector(url: str) -> Callable[[], AbstractContextManager[psycopg.Connection]]:
@@ -89,3 +98,23 @@ class LedgerBench:
                 "UPDATE jobs.assignment SET expires_at = clock_timestamp() - interval '1 second'"
                 " WHERE completed_at IS NULL"
             )
+
+
+def status(bench: LedgerBench, key: str = "job-1") -> object:
+    """How the job stands."""
+    return bench.value("SELECT status::text FROM jobs.job WHERE key = %s", key)
+
+
+def outcomes(bench: LedgerBench) -> object:
+    """How each attempt of every job has ended, in their order."""
+    return bench.value("SELECT array_agg(outcome ORDER BY id) FROM jobs.assignment")
+
+
+def reaped(bench: LedgerBench) -> tuple[Reaped, ...]:
+    """What the reaper ends when a job may wait for a day."""
+    own = (new_job().type,)
+    return reap(connector(bench.url), types=own, pending_limit_s=86_400, notices=_told)
+
+
+def _told(job: StoredJob, error: WorkerError) -> tuple[NewDelivery, ...]:
+    return (NewDelivery("failed-support", "test.kind", {"job": job.key, "code": error.code}),)

@@ -16,6 +16,8 @@ from pydantic import JsonValue, TypeAdapter
 REPOSITORY = Path(__file__).parents[2]
 PYTHON = REPOSITORY / ".venv-infra" / "bin" / "python"
 CHECKOV = REPOSITORY / ".venv-checkov" / "bin" / "python"
+# The private configuration of the stage `private`.
+OVERLAY = REPOSITORY / "tests" / "infra" / "private"
 # Not how long CDK takes (5 to 20 s), but when to give up on a loaded machine.
 PATIENCE_S = 500
 ACCOUNT, REGION = "111122223333", "eu-west-2"

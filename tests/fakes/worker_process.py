@@ -90,6 +90,11 @@ class WorkerProcess:
         return "\n".join(json.dumps(line) for line in list(self.lines)[-60:])
 
 
+def health_of(worker: WorkerProcess) -> str:
+    """Where a worker that has started is asked for its health."""
+    return f"http://127.0.0.1:{worker.wait_for('worker.started')['health_port']}/health"
+
+
 @contextmanager
 def running_worker(
     environment: Mapping[str, str], program: Sequence[str] = ("worker", "run")

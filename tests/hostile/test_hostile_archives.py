@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.boundaries import Shapefile, geojson, polygon, raw_zip, square, zipped
-from tests.fakes.boundary_reading import refusal
-from tests.hostile.conftest import Refuse, wait_for, warm_child
+from tests.fakes.boundary_children import wait_for, warm_child
+from tests.fakes.boundary_reading import Refuse, refusal
 from worker.boundary.sandbox import Sandbox
 
 MEGABYTE = 1024 * 1024

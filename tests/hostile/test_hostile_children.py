@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from tests.fakes.boundaries import geojson, polygon, square, zipped
+from tests.fakes.boundary_children import parsing_children, wait_for, warm_child
 from tests.fakes.boundary_reading import checked
-from tests.hostile.conftest import parsing_children, wait_for, warm_child
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError, Interrupted, TransientError
 from worker.settings import BoundarySettings

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.boundaries import Shapefile, geojson, polygon, square, zipped
-from tests.fakes.boundary_reading import refusal
+from tests.fakes.boundary_reading import Refuse, refusal
 from tests.fakes.canary import Canary, http_canary
-from tests.hostile.conftest import Refuse
 from worker.boundary.sandbox import Sandbox
 
 SITE = geojson(polygon(square()))

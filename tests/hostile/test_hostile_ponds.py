@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.boundaries import Shapefile, bow_tie, collection, feature, polygon, square, zipped
+from tests.fakes.boundary_children import warm_child
 from tests.fakes.boundary_reading import checked
-from tests.hostile.conftest import warm_child
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.templates import PATIENCE_S, Templates, templates_of
-
-OVERLAY = Path(__file__).parent / "private"
+from tests.fakes.templates import OVERLAY, PATIENCE_S, Templates, templates_of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.templates import Templates, run_app
-from tests.infra.conftest import OVERLAY
-from tests.infra.test_service_stack import variables
+from tests.fakes.templates import OVERLAY, Templates, run_app
+from tests.fakes.worker_task import variables
 
 EX_CONFIG = 78
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.fakes.templates import Templates
-from tests.infra.test_service_stack import variables
+from tests.fakes.worker_task import variables
 
 
 def test_the_stages_database_is_encrypted_private_and_backed_up(prod: Templates) -> None:

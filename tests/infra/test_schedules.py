@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.messages import message
 from tests.fakes.templates import Resource, Templates, at
-from tests.infra.test_service_stack import secrets, variables
+from tests.fakes.worker_task import secrets, variables
 from worker.job_types import scheduled
 from worker.jobs.notices import Notices
 from worker.queue.envelope import open_envelope

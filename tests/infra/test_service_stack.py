@@ -7,50 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
-from tests.fakes.templates import (
-    ACCOUNT,
-    REGION,
-    REPOSITORY,
-    Resource,
-    Templates,
-    at,
-    templates_of,
-)
+from tests.fakes.templates import ACCOUNT, REGION, REPOSITORY, Templates, at, templates_of
+from tests.fakes.worker_task import CONTAINER, policy, secrets, task, variables
 from worker.settings import KNOWN_JOB_TYPES, Settings
 
-CONTAINER = "ContainerDefinitions", 0
 # What the container is told that is no setting of the worker.
 NOT_SETTINGS = {"TMPDIR", "AWS_REGION", "HTTP_PROXY"}
-
-
-def task(stage: Templates) -> Resource:
-    return stage.only("ECS::TaskDefinition")
-
-
-def variables(stage: Templates) -> dict[str, str]:
-    """The container's plain environment."""
-    return {
-        str(at(pair, "Name")): str(at(pair, "Value"))
-        for pair in task(stage).items(*CONTAINER, "Environment")
-    }
-
-
-def secrets(stage: Templates) -> dict[str, str]:
-    """Where the container's secret variables come from."""
-    return {
-        str(at(pair, "Name")): str(at(pair, "ValueFrom"))
-        for pair in task(stage).items(*CONTAINER, "Secrets")
-    }
-
-
-def policy(stage: Templates, role: str) -> dict[str, dict[str, JsonValue]]:
-    """The statements of a role's policy by their Sid."""
-    (owner,) = [one for one in stage.every("IAM::Role") if one.name.startswith(role)]
-    found = stage.only("IAM::Policy", Roles=[owner.ref]).items("PolicyDocument", "Statement")
-    # CDK's own grants have none.
-    return {str(one["Sid"]): one for one in found if isinstance(one, dict) and "Sid" in one}
 
 
 def test_the_container_is_unprivileged_and_writes_to_its_scratch_volume_only(

@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 
 import pytest
-from pydantic import SecretStr
 
-from tests.fakes.nutrient_results import BROADS, nutrient_result, site_result
-from tests.unit.test_quote_patch import RATE
+from tests.fakes.clients import backend_client
+from tests.fakes.nutrient_results import BROADS, RATE, nutrient_result, site_result
 from worker.clients.backend import BackendClient, QuotePatchBody
 from worker.demo.backend import API_KEY, FakeBackend
 from worker.demo.fake_service import LOST_REPLY, Misbehaviour, Reply, failing
@@ -29,24 +28,8 @@ from worker.errors import (
 from worker.jobs.levy import PatchSchema
 from worker.jobs.quote_patch import quote_patch
 from worker.logs import correlated
-from worker.settings import BackendSettings
 
 QUOTE = "NRF-000001"
-WAIT_S = 0.05
-
-
-def client_of(
-    url: str, *, key: str = API_KEY, timeout_s: float = 5, wait_s: float = WAIT_S
-) -> BackendClient:
-    return BackendClient(
-        BackendSettings(
-            backend_base_url=url,
-            backend_api_key=SecretStr(key),
-            backend_timeout_seconds=timeout_s,
-            backend_retry_wait_seconds=wait_s,
-        ),
-        version="1.2.3",
-    )
 
 
 @pytest.fixture
@@ -57,7 +40,7 @@ def backend() -> Iterator[FakeBackend]:
 
 @pytest.fixture
 def client(backend: FakeBackend) -> Iterator[BackendClient]:
-    with client_of(backend.url) as made:
+    with backend_client(backend.url) as made:
         yield made
 
 
@@ -117,7 +100,7 @@ def test_each_generation_of_the_backend_takes_the_levy_written_for_it(
     generation: PatchSchema,
 ) -> None:
     assert generation != "none"
-    with FakeBackend(levy=generation) as backend, client_of(backend.url) as client:
+    with FakeBackend(levy=generation) as backend, backend_client(backend.url) as client:
         assert client.patch_quote(QUOTE, body_of(generation)).outcome == "delivered"
         assert client.patch_quote(QUOTE, body_of("none")).outcome == "delivered"
         other: PatchSchema = "levy-range" if generation == "levy-model-v1" else "levy-model-v1"
@@ -127,7 +110,7 @@ def test_each_generation_of_the_backend_takes_the_levy_written_for_it(
 
 def test_a_failing_backend_is_asked_again_after_growing_waits(backend: FakeBackend) -> None:
     backend.misbehave(failing(500), failing(502))
-    with client_of(backend.url, wait_s=0.2) as client:
+    with backend_client(backend.url, wait_s=0.2) as client:
         assert client.patch_quote(QUOTE, body_of()).outcome == "delivered"
 
     assert len(backend.received) == 3
@@ -194,7 +177,7 @@ def test_a_backend_that_does_not_answer_in_time_is_transient(backend: FakeBacken
     backend.misbehave_always(Misbehaviour(Reply(200), delay_s=0.6))
 
     with (
-        client_of(backend.url, timeout_s=0.2, wait_s=0) as client,
+        backend_client(backend.url, timeout_s=0.2, wait_s=0) as client,
         pytest.raises(TransientError) as raised,
     ):
         client.patch_quote(QUOTE, body_of())
@@ -204,7 +187,7 @@ def test_a_backend_that_does_not_answer_in_time_is_transient(backend: FakeBacken
 
 
 def test_an_answer_that_drips_without_end_is_given_up() -> None:
-    with _dripping() as url, client_of(url, timeout_s=0.3, wait_s=0) as client:
+    with _dripping() as url, backend_client(url, timeout_s=0.3, wait_s=0) as client:
         started = time.monotonic()
         with pytest.raises(TransientError) as raised:
             client.patch_quote(QUOTE, body_of())
@@ -244,7 +227,7 @@ def test_a_backend_that_is_not_there_is_transient() -> None:
     with FakeBackend() as gone:
         url = gone.url
     with (
-        client_of(url, wait_s=0) as client,
+        backend_client(url, wait_s=0) as client,
         pytest.raises(TransientError, match="Connection refused"),
     ):
         client.patch_quote(QUOTE, body_of())
@@ -278,9 +261,9 @@ def test_a_refusal_is_not_tried_again(
 
 def test_a_wrong_key_and_an_unknown_quote_are_told_apart(backend: FakeBackend) -> None:
     backend.unknown_quotes.add(QUOTE)
-    with client_of(backend.url, key="wrong") as stranger, pytest.raises(ConfigurationFault):
+    with backend_client(backend.url, key="wrong") as stranger, pytest.raises(ConfigurationFault):
         stranger.patch_quote(QUOTE, body_of())
-    with client_of(backend.url) as client, pytest.raises(DeliveryRejected) as raised:
+    with backend_client(backend.url) as client, pytest.raises(DeliveryRejected) as raised:
         client.patch_quote(QUOTE, body_of())
     assert raised.value.code == "backend_unknown_quote"
 
@@ -379,7 +362,7 @@ def test_an_address_cut_by_the_limit_does_not_survive_in_part(
 @pytest.mark.parametrize("key", ["two\nlines", "schlüssel", "with space"])
 def test_a_key_that_no_header_can_carry_is_refused_without_quoting_it(key: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        client_of("http://127.0.0.1:1", key=key)
+        backend_client("http://127.0.0.1:1", key=key)
     assert key not in "".join(traceback.format_exception(raised.value))
 
 
@@ -388,10 +371,10 @@ def test_the_backend_is_asked_through_the_proxy_unless_it_is_on_this_machine(
 ) -> None:
     with FakeBackend(accepts_empty_edps=True) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        with client_of(backend.url) as client:
+        with backend_client(backend.url) as client:
             client.patch_quote(QUOTE, body_of())
         assert proxy.received == []
-        with client_of("http://backend.test", wait_s=0) as client:
+        with backend_client("http://backend.test", wait_s=0) as client:
             client.patch_quote(QUOTE, body_of())
         assert len(proxy.received) == 1
     assert len(backend.received) == 1

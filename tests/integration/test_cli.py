@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.fakes.boundaries import Shapefile, bow_tie, square
+from tests.fakes.commands import run_command
 from tests.fakes.ledger import LedgerBench, delivery, new_job
 from tests.fakes.messages import message, quote_body
 from worker.demo.aws import AwsEmulator, QueuePair
@@ -27,18 +25,6 @@ from worker.reference.generate import generate
 from worker.reference.load import load_directory
 
 SITE = square(455_000.0, 262_000.0)
-
-
-def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        env={**inherited, "LOG_LEVEL": "warning", **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +50,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_an_assessment_as_json_has_its_versions_and_constants(loaded_url: str, site: Path) -> None:
-    done = command(
+    done = run_command(
         *("assess", "nutrient", str(site), "--dwellings", "60", "--format", "json"),
         DATABASE_URL=loaded_url,
     )
@@ -81,7 +67,7 @@ def test_an_assessment_as_csv_and_into_a_folder_says_the_same(
     loaded_url: str, site: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    done = command(
+    done = run_command(
         *("assess", "nutrient", str(site), "--dwellings", "60", "--format", "csv"),
         *("--output", str(output)),
         DATABASE_URL=loaded_url,
@@ -108,7 +94,7 @@ def test_a_newt_assessment_writes_its_json_and_the_four_files(
     loaded_url: str, site: Path, ponds: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    done = command(
+    done = run_command(
         *("assess", "gcn", str(site), "--ponds", str(ponds), "--format", "json"),
         *("--output", str(output)),
         DATABASE_URL=loaded_url,
@@ -131,7 +117,7 @@ def test_a_newt_assessment_writes_its_json_and_the_four_files(
 
 @pytest.mark.parametrize("shown_as", ["psv", "table"])
 def test_newts_are_shown_without_a_survey_too(loaded_url: str, site: Path, shown_as: str) -> None:
-    done = command("assess", "gcn", str(site), "--format", shown_as, DATABASE_URL=loaded_url)
+    done = run_command("assess", "gcn", str(site), "--format", shown_as, DATABASE_URL=loaded_url)
 
     assert done.returncode == 0, done.stderr
     assert {"psv": "PANS|Area|MaxZone|TmpImp|FREQUENCY", "table": "national"}[
@@ -146,7 +132,9 @@ def test_bad_survey_ponds_exit_65_with_their_code(
         (site, "survey_ponds_invalid"),
         (tmp_path / "none.zip", "not_a_boundary_file"),
     ):
-        done = command("assess", "gcn", str(site), "--ponds", str(ponds), DATABASE_URL=loaded_url)
+        done = run_command(
+            "assess", "gcn", str(site), "--ponds", str(ponds), DATABASE_URL=loaded_url
+        )
         assert done.returncode == 65
         assert done.stderr.startswith(f"{code}: ")
 
@@ -157,7 +145,9 @@ def test_a_bad_boundary_exits_65_with_its_code_and_sentence(
     broken = tmp_path / "broken.zip"
     broken.write_bytes(Shapefile(shapes=((bow_tie(455_000.0, 262_000.0),),)).zipped())
 
-    done = command("assess", "nutrient", str(broken), "--dwellings", "1", DATABASE_URL=loaded_url)
+    done = run_command(
+        "assess", "nutrient", str(broken), "--dwellings", "1", DATABASE_URL=loaded_url
+    )
 
     assert done.returncode == 65
     assert done.stderr.startswith("geometry_invalid: ")
@@ -169,7 +159,7 @@ def test_missing_data_or_database_exits_69(database_url: str, site: Path) -> Non
         (database_url, "reference_data_missing"),
         ("postgresql://127.0.0.1:1/none", "database_unavailable"),
     ):
-        done = command("assess", "nutrient", str(site), "--dwellings", "1", DATABASE_URL=url)
+        done = run_command("assess", "nutrient", str(site), "--dwellings", "1", DATABASE_URL=url)
         assert done.returncode == 69
         assert done.stderr.startswith(f"{code}: ")
 
@@ -191,7 +181,7 @@ def test_a_database_that_is_not_migrated_is_told_in_a_line_and_exits_69(
     aws.sqs.send_message(QueueUrl=queue.dlq_url, MessageBody="{}")
     urls = {"SQS_QUEUE_URL": queue.url, "SQS_DLQ_URL": queue.dlq_url}
 
-    done = command(*arguments, **aws.environment, **urls, DATABASE_URL=empty_database_url)
+    done = run_command(*arguments, **aws.environment, **urls, DATABASE_URL=empty_database_url)
 
     assert done.returncode == 69
     first, detail = done.stderr.splitlines()
@@ -204,7 +194,7 @@ def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_exits_70(database_ur
     with psycopg.connect(database_url) as connection:
         connection.execute("ALTER TABLE jobs.job ALTER created_at TYPE text USING 'yesterday'")
 
-    done = command("jobs", "list", DATABASE_URL=database_url)
+    done = run_command("jobs", "list", DATABASE_URL=database_url)
 
     assert done.returncode == 70
     first, detail = done.stderr.splitlines()
@@ -217,11 +207,11 @@ def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_exits_70(database_ur
     "arguments", [("nonsense",), ("jobs", "list", "--status", "LOST"), ("jobs", "show")]
 )
 def test_a_wrong_use_exits_64(arguments: tuple[str, ...]) -> None:
-    assert command(*arguments).returncode == 64
+    assert run_command(*arguments).returncode == 64
 
 
 def test_a_configuration_check_masks_secrets_and_exits_78_with_a_line_for_each_problem() -> None:
-    done = command("config", "check", BACKEND_API_KEY="do-not-print-me")
+    done = run_command("config", "check", BACKEND_API_KEY="do-not-print-me")
 
     assert done.returncode == 78
     assert "configuration: SQS_QUEUE_URL is required" in done.stderr.splitlines()
@@ -234,24 +224,24 @@ def test_a_configuration_check_finds_what_the_start_would_find() -> None:
     lines = [line for line in example.read_text().splitlines() if "=" in line]
     variables = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
-    assert command("config", "check", **variables).returncode == 0
-    done = command("config", "check", **(variables | {"GOVUK_NOTIFY_API_KEY": "change-me"}))
+    assert run_command("config", "check", **variables).returncode == 0
+    done = run_command("config", "check", **(variables | {"GOVUK_NOTIFY_API_KEY": "change-me"}))
     assert done.returncode == 78
     assert done.stderr.startswith("configuration: GOVUK_NOTIFY_API_KEY")
 
 
 def test_submitting_without_a_queue_or_with_one_that_is_away_says_so(site: Path) -> None:
-    assert command("submit", str(site)).returncode == 78
+    assert run_command("submit", str(site)).returncode == 78
     away = {"SQS_QUEUE_URL": "http://127.0.0.1:1/0/q", "S3_INPUT_BUCKET": "bucket"}
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    done = command("submit", str(site), **away, **keys, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    done = run_command("submit", str(site), **away, **keys, AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert done.returncode == 69
     assert done.stderr.startswith("aws_unavailable: ")
 
 
 def test_migrating_twice_does_nothing_the_second_time(empty_database_url: str) -> None:
-    first = command("db", "migrate", DATABASE_URL=empty_database_url)
-    second = command("db", "migrate", DATABASE_URL=empty_database_url)
+    first = run_command("db", "migrate", DATABASE_URL=empty_database_url)
+    second = run_command("db", "migrate", DATABASE_URL=empty_database_url)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert first.stdout.startswith("database: empty -> ")
@@ -262,7 +252,7 @@ def test_migrating_twice_does_nothing_the_second_time(empty_database_url: str) -
 def test_a_submitted_file_is_in_the_bucket_and_its_message_on_the_queue(
     aws: AwsEmulator, queue: QueuePair, bucket: str, site: Path
 ) -> None:
-    done = command(
+    done = run_command(
         *("submit", str(site), "--dwellings", "12", "--job-id", "manual-1"),
         *("--email", "developer@example.com", "--name", "Mill Lane"),
         **aws.environment,
@@ -287,8 +277,12 @@ def test_a_submitted_newt_request_takes_its_ponds_along(
 ) -> None:
     variables = {**aws.environment, "SQS_QUEUE_URL": queue.url, "S3_INPUT_BUCKET": bucket}
 
-    done = command("submit", str(site), "--assessment", "gcn", "--ponds", str(ponds), **variables)
-    refused = command("submit", str(site), "--dwellings", "1", "--ponds", str(ponds), **variables)
+    done = run_command(
+        "submit", str(site), "--assessment", "gcn", "--ponds", str(ponds), **variables
+    )
+    refused = run_command(
+        "submit", str(site), "--dwellings", "1", "--ponds", str(ponds), **variables
+    )
 
     assert done.returncode == 0, done.stderr
     (message,) = aws.sqs.receive_message(QueueUrl=queue.url)["Messages"]
@@ -304,9 +298,9 @@ def test_jobs_are_listed_and_one_is_shown_with_its_story(database_url: str) -> N
     bench = LedgerBench(database_url)
     bench.ledger.succeed(bench.claimed(), {"total": 1}, (delivery("result"),))
 
-    listed = command("jobs", "list", DATABASE_URL=database_url)
-    shown = command("jobs", "show", "trace-1", DATABASE_URL=database_url)
-    unknown = command("jobs", "show", "nothing", DATABASE_URL=database_url)
+    listed = run_command("jobs", "list", DATABASE_URL=database_url)
+    shown = run_command("jobs", "show", "trace-1", DATABASE_URL=database_url)
+    unknown = run_command("jobs", "show", "nothing", DATABASE_URL=database_url)
 
     assert "job-1" in listed.stdout
     assert "SUCCEEDED" in listed.stdout
@@ -326,8 +320,8 @@ def test_a_quotes_job_is_listed_whole_and_found_by_its_reference(database_url: s
     error = PermanentError("geometry_invalid_and_a_code_of_some_length", "It crosses itself.")
     bench.ledger.fail(failed, error, ())
 
-    listed = command("jobs", "list", DATABASE_URL=database_url, COLUMNS="80")
-    shown = command("jobs", "show", "NRF-000001", DATABASE_URL=database_url)
+    listed = run_command("jobs", "list", DATABASE_URL=database_url, COLUMNS="80")
+    shown = run_command("jobs", "show", "NRF-000001", DATABASE_URL=database_url)
 
     assert listed.returncode == 0, listed.stderr
     for part in (f"{key}  impact-assessment  FAILED", "trace-" + "x" * 90, error.code):
@@ -335,10 +329,10 @@ def test_a_quotes_job_is_listed_whole_and_found_by_its_reference(database_url: s
     assert shown.stdout.startswith(f"{key}  ")
 
     bench.claimed(new_job(other, message_id="message-2"))
-    both = command("jobs", "show", "NRF-000001", DATABASE_URL=database_url)
-    refused = command("jobs", "cancel", "NRF-000001", DATABASE_URL=database_url)
-    cancelled = command("jobs", "cancel", other, DATABASE_URL=database_url)
-    unknown = command("jobs", "cancel", "NRF-00000", DATABASE_URL=database_url)
+    both = run_command("jobs", "show", "NRF-000001", DATABASE_URL=database_url)
+    refused = run_command("jobs", "cancel", "NRF-000001", DATABASE_URL=database_url)
+    cancelled = run_command("jobs", "cancel", other, DATABASE_URL=database_url)
+    unknown = run_command("jobs", "cancel", "NRF-00000", DATABASE_URL=database_url)
 
     assert {line.split()[0] for line in both.stdout.splitlines()} >= {key, other}
     assert refused.returncode == 65
@@ -353,7 +347,7 @@ def test_the_only_job_of_a_quote_is_cancelled_by_its_reference(database_url: str
     key = f"NRF-000001-{'a' * 64}"
     LedgerBench(database_url).claimed(new_job(key))
 
-    cancelled = command("jobs", "cancel", "NRF-000001", DATABASE_URL=database_url)
+    cancelled = run_command("jobs", "cancel", "NRF-000001", DATABASE_URL=database_url)
 
     assert cancelled.stdout == f"{key} is CANCELLED, it was IN_PROGRESS\n"
 
@@ -361,11 +355,11 @@ def test_the_only_job_of_a_quote_is_cancelled_by_its_reference(database_url: str
 def test_reference_data_is_generated_loaded_and_listed(database_url: str, tmp_path: Path) -> None:
     layers = tmp_path / "layers"
 
-    generated = command("reference", "generate", str(layers), "--seed", "7", "--cells", "1000")
-    loaded = command(
+    generated = run_command("reference", "generate", str(layers), "--seed", "7", "--cells", "1000")
+    loaded = run_command(
         "reference", "load", str(layers), "--label", "first", DATABASE_URL=database_url
     )
-    listed = command("reference", "list", DATABASE_URL=database_url)
+    listed = run_command("reference", "list", DATABASE_URL=database_url)
 
     assert generated.returncode == 0, generated.stderr
     assert loaded.returncode == 0, loaded.stderr

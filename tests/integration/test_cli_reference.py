@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.fakes.commands import run_command
 from tests.fakes.reference_files import write_rates
 from tests.fakes.reference_manifest import put_data_set
 from worker.demo.aws import AwsEmulator
 
 
 def reference(url: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "worker", "reference", *arguments],
-        env={**inherited, "LOG_LEVEL": "warning", **variables, "DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command("reference", *arguments, **variables, DATABASE_URL=url)
 
 
 def test_versions_are_switched_back_and_forth_and_the_history_says_so(

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.clients import JANE, TEMPLATE, backend_client, notify_client
 from tests.fakes.ledger import LedgerBench, delivery
-from tests.integration.test_backend_client import client_of as backend_client
-from tests.integration.test_notify_client import JANE, TEMPLATE
-from tests.integration.test_notify_client import client_of as notify_client
 from worker.demo.backend import FakeBackend
 from worker.demo.notify import FakeNotify
 from worker.errors import PermanentError

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import SecretStr
 
+from tests.fakes.clients import database_settings
 from worker.clients.db import Database, rds_tokens, translated
 from worker.errors import ConfigurationError, DependencyDown, TransientError
 from worker.settings import DatabaseSettings
@@ -31,19 +31,9 @@ def _insert_and_fail(opened: AbstractContextManager[psycopg.Connection]) -> None
         raise _Mistake
 
 
-def settings_of(
-    url: str, *, statement_timeout_s: float = 5, connect_timeout_s: int = 2
-) -> DatabaseSettings:
-    return DatabaseSettings(
-        database_url=SecretStr(url),
-        db_connect_timeout_seconds=connect_timeout_s,
-        db_statement_timeout_seconds=statement_timeout_s,
-    )
-
-
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    with Database(settings_of(database_url)) as made:
+    with Database(database_settings(database_url)) as made:
         yield made
 
 
@@ -103,7 +93,7 @@ def test_a_database_that_is_not_there_is_down_within_the_limit_and_says_why() ->
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://worker:hunter2@127.0.0.1:{unused.getsockname()[1]}/nrf"
-        with Database(settings_of(url)) as database:
+        with Database(database_settings(url)) as database:
             for attempt in (database.probe, database.dedicated().__enter__):
                 with pytest.raises(DependencyDown, match="Connection refused") as raised:
                     attempt()
@@ -116,7 +106,7 @@ def test_a_database_that_returns_is_found_at_once(database_url: str) -> None:
     elsewhere = make_conninfo(database_url, dbname="postgres")
     with (
         psycopg.connect(elsewhere, autocommit=True) as admin,
-        Database(settings_of(database_url, connect_timeout_s=1)) as database,
+        Database(database_settings(database_url, connect_timeout_s=1)) as database,
     ):
         database.probe()
         admin.execute(allow.format(name, sql.Literal(False)))
@@ -135,7 +125,7 @@ def test_a_database_that_returns_is_found_at_once(database_url: str) -> None:
 
 def test_a_used_up_pool_is_told_apart_from_an_absent_database(database_url: str) -> None:
     with (
-        Database(settings_of(database_url), max_size=1) as database,
+        Database(database_settings(database_url), max_size=1) as database,
         database.connection(),
         pytest.raises(DependencyDown, match="in use"),
         database.connection(timeout=0.2),
@@ -177,7 +167,7 @@ def test_a_pooled_session_that_became_read_only_is_replaced(database: Database) 
 
 
 def test_a_slow_query_and_a_long_lock_are_transient(database_url: str) -> None:
-    with Database(settings_of(database_url, statement_timeout_s=0.2)) as database:
+    with Database(database_settings(database_url, statement_timeout_s=0.2)) as database:
         with pytest.raises(TransientError) as slow, database.connection() as connection:
             connection.execute("SELECT pg_sleep(5)")
         with database.dedicated() as holder, database.dedicated() as waiter:
@@ -206,7 +196,7 @@ def test_a_mistake_in_a_statement_stays_what_it_is(database: Database) -> None:
 
 
 def test_an_unreadable_url_is_refused_without_quoting_the_password() -> None:
-    settings = settings_of("postgresql://worker:hun%ZZter2@db/nrf")
+    settings = database_settings("postgresql://worker:hun%ZZter2@db/nrf")
     with pytest.raises(ConfigurationError) as raised:
         Database(settings)
     assert "ter2" not in "".join(traceback.format_exception(raised.value))
@@ -266,7 +256,7 @@ def test_tls_is_required_of_a_remote_server_unless_its_url_says_otherwise() -> N
         # Not one of the names that count as local, but it resolves to this machine.
         url = f"postgresql://worker@127.0.0.2:{port}/nrf?hostaddr=127.0.0.1"
         with (
-            Database(settings_of(url)) as database,
+            Database(database_settings(url)) as database,
             pytest.raises(DependencyDown, match="SSL"),
             database.dedicated(),
         ):

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.clients import JANE, REFERENCE, TEMPLATE, backend_client, notify_client
 from tests.fakes.nutrient_results import BROADS, nutrient_result, site_result
-from tests.integration.test_backend_client import client_of as backend_client
-from tests.integration.test_notify_client import JANE, REFERENCE, TEMPLATE
-from tests.integration.test_notify_client import client_of as notify_client
 from worker.clients.http import JsonObject
 from worker.demo.backend import FakeBackend
 from worker.demo.fake_service import LOST_REPLY

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from tests.fakes.commands import run_command
 from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
 from tests.fakes.messages import assessment_body, job_body, message, quote_body
-from tests.integration.test_cli import command
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.errors import CommandRefused, MessageError, PermanentError, TransientError
 from worker.jobs.payloads import job_key, parse_request, request_hash, validated
@@ -501,13 +501,15 @@ def test_a_stored_load_makes_a_message_that_asks_for_the_same() -> None:
     ],
 )
 def test_a_command_used_wrongly_touches_nothing_and_exits_64(arguments: tuple[str, ...]) -> None:
-    assert command(*arguments).returncode == 64
+    assert run_command(*arguments).returncode == 64
 
 
 def test_without_a_dead_letter_queue_the_commands_say_which_setting_is_missing(
     database_url: str,
 ) -> None:
-    done = command("dlq", "list", DATABASE_URL=database_url, SQS_QUEUE_URL="http://127.0.0.1:1/q")
+    done = run_command(
+        "dlq", "list", DATABASE_URL=database_url, SQS_QUEUE_URL="http://127.0.0.1:1/q"
+    )
 
     assert done.returncode == 78
     assert done.stderr.strip() == "configuration: SQS_DLQ_URL is required"

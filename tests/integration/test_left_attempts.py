@@ -10,12 +10,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import LogCapture
 
-from tests.fakes.ledger import LedgerBench, connector, new_job
+from tests.fakes.clients import database_settings
+from tests.fakes.ledger import LedgerBench, connector, new_job, outcomes, reaped, status
 from tests.fakes.messages import assessment_body, message
 from tests.fakes.runners import Clock, Patient, handle, runner
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.integration.test_database import settings_of
-from tests.integration.test_operations import outcomes, reaped, status
 from worker.clients.db import Database
 from worker.errors import DependencyDown, PermanentError, TransientError
 from worker.jobs.context import JobContext
@@ -61,7 +60,7 @@ def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
     server = conninfo_to_dict(database_url)
     with TcpProxy(str(server["host"]), int(str(server["port"]))) as proxy:
         there = make_conninfo(database_url, host="127.0.0.1", port=proxy.port)
-        with Database(settings_of(there, connect_timeout_s=1)) as database:
+        with Database(database_settings(there, connect_timeout_s=1)) as database:
             one = Bench(there)
             one.ledger = Ledger(database.connection)
             one.outbox = Outbox(database.connection, claim_s=60)

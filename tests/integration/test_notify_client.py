@@ -6,11 +6,10 @@ import traceback
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
-from pydantic import SecretStr
 
+from tests.fakes.clients import JANE, REFERENCE, TEMPLATE, notify_client
 from worker import logs
 from worker.clients.notify import NotifyClient
 from worker.clients.receipt import DeliveryReceipt
@@ -23,32 +22,7 @@ from worker.errors import (
     TransientError,
     WorkerError,
 )
-from worker.settings import NotifySettings, RuntimeSettings
-
-TEMPLATE = "7c0ad2b1-9d0f-4f43-9d1c-0a54e6b9c001"
-JANE = "jane.doe@builders.example"
-REFERENCE = "5f0c8f0e-3f6f-4e7e-8a1b-6f2f3c1d0001"
-EVENING = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)
-
-
-def client_of(
-    url: str,
-    *,
-    key: str = API_KEY,
-    environment: str = "local",
-    allowed: tuple[str, ...] = (),
-    timeout_s: float = 5,
-) -> NotifyClient:
-    return NotifyClient(
-        NotifySettings(
-            govuk_notify_api_key=SecretStr(key),
-            govuk_notify_base_url=url,
-            govuk_notify_allowed_domains=allowed,
-            govuk_notify_timeout_seconds=timeout_s,
-        ),
-        RuntimeSettings(environment=environment),
-        now=lambda: EVENING,
-    )
+from worker.settings import RuntimeSettings
 
 
 def send(client: NotifyClient, *, to: str = JANE, again: bool = False) -> DeliveryReceipt:
@@ -65,7 +39,7 @@ def notify() -> Iterator[FakeNotify]:
 
 @pytest.fixture
 def client(notify: FakeNotify) -> NotifyClient:
-    return client_of(notify.url)
+    return notify_client(notify.url)
 
 
 def test_an_email_is_sent_with_its_reference(notify: FakeNotify, client: NotifyClient) -> None:
@@ -183,7 +157,7 @@ def test_what_may_pass_is_transient(
 def test_an_answer_that_takes_too_long_is_transient(notify: FakeNotify) -> None:
     notify.misbehave(Misbehaviour(delay_s=0.6))
     with pytest.raises(TransientError) as raised:
-        send(client_of(notify.url, timeout_s=0.2))
+        send(notify_client(notify.url, timeout_s=0.2))
     assert raised.value.code == "notify_unavailable"
 
 
@@ -222,7 +196,7 @@ def test_a_refusal_has_its_meaning(
 def test_a_wrong_key_is_a_configuration_fault(notify: FakeNotify) -> None:
     wrong = API_KEY[:-4] + "ffff"
     with pytest.raises(ConfigurationFault, match="key not found"):
-        send(client_of(notify.url, key=wrong))
+        send(notify_client(notify.url, key=wrong))
 
 
 def test_a_template_that_does_not_exist_is_a_rejection(
@@ -256,7 +230,7 @@ def test_a_redirect_is_never_followed(notify: FakeNotify, client: NotifyClient) 
 def test_outside_production_only_allowed_domains_are_written_to(
     notify: FakeNotify, to: str, environment: str, sent: bool
 ) -> None:
-    client = client_of(notify.url, environment=environment, allowed=("@team.example",))
+    client = notify_client(notify.url, environment=environment, allowed=("@team.example",))
 
     receipt = send(client, to=to)
 
@@ -268,7 +242,7 @@ def test_outside_production_only_allowed_domains_are_written_to(
 @pytest.mark.parametrize("key", ["", "too-short", "name-with-36-characters-twice-but-no-ids"])
 def test_a_malformed_key_is_refused_at_the_start_without_quoting_it(key: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        client_of("http://127.0.0.1:1", key=key)
+        notify_client("http://127.0.0.1:1", key=key)
     assert not key or key not in "".join(traceback.format_exception(raised.value))
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
-from worker.errors import CommandRefused, PermanentError, TransientError, WorkerError
+from tests.fakes.ledger import LedgerBench, delivery, new_job, outcomes, reaped, status
+from worker.errors import CommandRefused, PermanentError, TransientError
 from worker.ledger.ledger import ATTEMPTS_EXHAUSTED, JOB_POISON, LeaseLost, remember_message
 from worker.ledger.models import (
     UNREADABLE,
@@ -20,35 +20,15 @@ from worker.ledger.models import (
     Claim,
     Finished,
     JobStatus,
-    NewDelivery,
     Poisoned,
-    StoredJob,
 )
 from worker.ledger.operations import Operations
 from worker.ledger.queries import find_interventions, find_jobs
-from worker.ledger.reaper import REAPER_LOCK, Reaped, reap
+from worker.ledger.reaper import REAPER_LOCK
 from worker.reference.lock import only_change
 
 BROKEN = PermanentError("geometry_invalid", "The boundary crosses itself.")
 AWAY = TransientError("s3_unavailable", "S3 does not answer.")
-DAY_S = 86_400.0
-
-
-def told(job: StoredJob, error: WorkerError) -> tuple[NewDelivery, ...]:
-    return (NewDelivery("failed-support", "test.kind", {"job": job.key, "code": error.code}),)
-
-
-def reaped(bench: LedgerBench) -> tuple[Reaped, ...]:
-    own = (new_job().type,)
-    return reap(connector(bench.url), types=own, pending_limit_s=DAY_S, notices=told)
-
-
-def status(bench: LedgerBench, key: str = "job-1") -> object:
-    return bench.value("SELECT status::text FROM jobs.job WHERE key = %s", key)
-
-
-def outcomes(bench: LedgerBench) -> object:
-    return bench.value("SELECT array_agg(outcome ORDER BY id) FROM jobs.assignment")
 
 
 @contextmanager

@@ -13,11 +13,10 @@ import shapely
 from psycopg import Connection
 
 from tests.fakes import newt_world
+from tests.fakes.clients import JANE, REFERENCE, TEMPLATE, notify_client
 from tests.fakes.nutrient_world import CONSTANTS, landscape, placed, rectangle, site
 from tests.fakes.reference_layers import ReferenceLayers
 from tests.fakes.reports import ABOUT, Pdf
-from tests.integration.test_notify_client import JANE, REFERENCE, TEMPLATE
-from tests.integration.test_notify_client import client_of as notify_client
 from worker import logs
 from worker.assessments.gcn import assess_gcn
 from worker.assessments.nutrient import assess_nutrient

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 import psycopg
 import pytest
 
-from tests.integration.test_cli import command
+from tests.fakes.commands import run_command
 from worker.clients.domains import DomainDatabase
 from worker.demo.aws import AwsEmulator, QueuePair
 from worker.demo.water_world import WaterWorld
@@ -113,7 +113,7 @@ def test_the_command_prints_a_day_in_a_row_and_writes_nothing(domains_url: str) 
     with psycopg.connect(domains_url) as connection:
         limited(WaterWorld(connection), "28/39/28/1", date(2026, 8, 4))
 
-    done = command(
+    done = run_command(
         *("schedule", "preview", "water.time-limited", "--from", "2026-06-15", "--days", "3"),
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
         WATER_DATABASE_URL=domains_url,
@@ -162,7 +162,7 @@ def test_a_preview_that_tries_to_write_is_refused_by_the_server(domains_url: str
 def test_what_a_command_cannot_do_is_said(
     database_url: str, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    done = command(
+    done = run_command(
         "schedule", *arguments, DATABASE_URL=database_url, SQS_QUEUE_URL="http://127.0.0.1:1/q"
     )
 
@@ -173,7 +173,7 @@ def test_what_a_command_cannot_do_is_said(
 def test_a_missed_run_is_asked_for_as_the_schedule_would_have(
     aws: AwsEmulator, queue: QueuePair
 ) -> None:
-    done = command(
+    done = run_command(
         *("schedule", "send", "water.licence-updates", "--at", "2025-06-15T23:15:00Z"),
         **aws.environment,
         SQS_QUEUE_URL=queue.url,
@@ -190,8 +190,8 @@ def test_a_missed_run_is_asked_for_as_the_schedule_would_have(
 
 
 def test_tables_of_domains_are_made_by_a_command_that_names_them(empty_database_url: str) -> None:
-    refused = command("db", "migrate", "--with", "tea", DATABASE_URL=empty_database_url)
-    done = command("db", "migrate", "--with", "water, lists", DATABASE_URL=empty_database_url)
+    refused = run_command("db", "migrate", "--with", "tea", DATABASE_URL=empty_database_url)
+    done = run_command("db", "migrate", "--with", "water, lists", DATABASE_URL=empty_database_url)
 
     assert (refused.returncode, done.returncode) == (64, 0), done.stderr
     assert "--with takes water,lists" in refused.stderr

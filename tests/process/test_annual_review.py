@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
+from tests.fakes.commands import command
+from tests.fakes.environment import Environment
 from tests.fakes.review_lists import MILESTONE_OF, TEMPLATES, ReviewWorld, day
-from tests.process.conftest import Environment
 from worker.demo.fake_service import Received, Reply
 from worker.demo.notify import FakeNotify
 from worker.lists.milestones import Milestone
@@ -172,15 +169,3 @@ def test_an_operator_sees_a_review_before_it_is_switched_on(review: Review) -> N
     assert any("start the review of 2 entries" in line for line in lines)
     assert "@" not in printed
     assert review.world.plan(1) is None
-
-
-def command(environment: Environment, *arguments: str) -> str:
-    inherited: Mapping[str, str] = {"PATH": os.environ["PATH"]}
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        env={**inherited, **environment.variables()},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout

@@ -14,11 +14,11 @@ import httpx
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Cut, Fault, Refusal
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.environment import COMPLETED, Environment
+from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.fakes.worker_process import WorkerProcess
-from tests.process.conftest import COMPLETED, Environment
-from tests.process.test_process_faults import health_of
-from tests.process.test_worker import computing_blocked, put_site, quote, request
+from tests.fakes.worker_process import WorkerProcess, health_of
 from worker.demo.fake_service import FakeService, Received, Reply, failing
 
 A_FORTNIGHT_S, A_DAY_S = "1209600", "86400"

@@ -12,12 +12,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.fakes.blocked_queries import computing_blocked, told_to_blocked
+from tests.fakes.environment import COMPLETED, PAUSE, Environment
+from tests.fakes.ledger import CLAIM_FOR_AN_HOUR, END_CLAIM
+from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.process.conftest import COMPLETED, Environment
-from tests.process.test_delivery_faults import CLAIM_FOR_AN_HOUR, END_CLAIM, PAUSE
-from tests.process.test_process_faults import health_of
-from tests.process.test_worker import computing_blocked, put_site, quote, request
-from tests.process.test_worker_faults import told_to_blocked
+from tests.fakes.worker_process import health_of
 from worker.demo.fake_service import failing
 
 IMPATIENT = {"DB_CONNECT_TIMEOUT_SECONDS": "1"}

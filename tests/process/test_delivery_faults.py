@@ -11,22 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.canary import http_canary
+from tests.fakes.environment import COMPLETED, FAILED, PAUSE, SWEEPS, Environment
+from tests.fakes.ledger import CLAIM_FOR_AN_HOUR, END_CLAIM
 from tests.fakes.sqs_server import SqsServer
+from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.worker_process import WorkerProcess
-from tests.process.conftest import COMPLETED, FAILED, Environment
-from tests.process.test_worker import put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
 from worker.demo.notify import DAILY_LIMIT_REACHED, error
 from worker.settings import MAX_VISIBILITY_S
-
-CLAIM_FOR_AN_HOUR = (
-    "UPDATE jobs.delivery SET claimed_by = gen_random_uuid(), claimed_until = now() + '1 h'"
-    " WHERE claimed_by IS NULL RETURNING 1"
-)
-END_CLAIM = "UPDATE jobs.delivery SET claimed_until = now() RETURNING 1"
-MAKE_DUE = "UPDATE jobs.delivery SET next_attempt_at = now() WHERE status = 'PENDING' RETURNING 1"
-SWEEPS = {"WORKER_SWEEP_INTERVAL_SECONDS": "0.5"}
-PAUSE = {"WORKER_CONFIGURATION_PAUSE_SECONDS": "1", "WORKER_SWEEP_INTERVAL_SECONDS": "0.5"}
 
 
 @contextmanager

@@ -15,13 +15,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.fakes.environment import FAILED, Environment
 from tests.fakes.exports import ExportWorld, scheduled
+from tests.fakes.submissions import put_broken_site, put_site, request
 from tests.fakes.templates import PATIENCE_S, REPOSITORY, Templates, at, templates_of
 from tests.fakes.worker_process import running_worker
-from tests.infra.test_service_stack import policy
-from tests.process.conftest import FAILED, Environment
-from tests.process.test_operators import put_broken_site
-from tests.process.test_worker import put_site, request
+from tests.fakes.worker_task import policy
 from worker.demo.aws import REGION, AwsEmulator, QueuePair
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE_S)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.commands import finished, job_run, payload, start
 from tests.fakes.ecs_agent import CONTAINER, REFUSAL, TASK_ID, FakeEcsAgent
-from tests.process.conftest import Environment
-from tests.process.test_operators import start
-from tests.process.test_single_job import finished, job_run, payload
-from tests.process.test_worker import computing_blocked, put_site, quote, request
+from tests.fakes.environment import Environment
+from tests.fakes.submissions import put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
 
 # For the longest job (an hour's load) and its deliveries (a quarter of an hour), twice.

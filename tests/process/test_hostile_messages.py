@@ -7,8 +7,8 @@ import json
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.process.conftest import Environment
-from tests.process.test_worker import quote, request
+from tests.fakes.environment import Environment
+from tests.fakes.submissions import quote, request
 
 MARK = "Chaffinch-Close-17"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.fakes.boundaries import geojson, polygon, strips
-from tests.process.conftest import FAILED, Environment
-from tests.process.test_worker import put_site, request
+from tests.fakes.environment import FAILED, Environment
+from tests.fakes.submissions import put_site, request
 
 
 def costly_site() -> bytes:

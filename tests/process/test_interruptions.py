@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.environment import Environment
 from tests.fakes.sqs_server import INTERNAL_ERROR, SqsServer
+from tests.fakes.submissions import put_site, request
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.process.conftest import Environment
-from tests.process.test_worker import computing_blocked, put_site, request
 from worker.migrations import runner
 
 BRIEF = {"WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "3"}

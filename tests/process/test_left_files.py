@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Fault
+from tests.fakes.environment import Environment
+from tests.fakes.submissions import put_site, request
 from tests.fakes.worker_process import PATIENCE_S
-from tests.process.conftest import Environment
-from tests.process.test_worker import put_site, request
 
 
 class HeldDownload:

@@ -11,11 +11,10 @@ import pytest
 
 from scripts.events import logged_events
 from tests.fakes.aws_proxy import AwsProxy
-from tests.fakes.boundaries import Shapefile, bow_tie
 from tests.fakes.embedded_metrics import figures
+from tests.fakes.environment import Environment
 from tests.fakes.insights import QUERIES, named_fields, run, saved_query
-from tests.process.conftest import Environment
-from tests.process.test_worker import put_site, quote, request
+from tests.fakes.submissions import put_broken_site, put_site, quote, request
 from worker.demo.fake_service import failing
 
 # On every line, or made by the log itself.
@@ -30,11 +29,7 @@ def test_operators_find_a_request_its_failure_and_what_it_was_computed_with(
     environment.send(request(), correlation_id="trace-ok")
     with environment.worker(ENABLE_METRICS="true") as worker:
         worker.wait_for("message.deleted", correlation_id="trace-ok")
-        environment.aws.s3.put_object(
-            Bucket=environment.bucket,
-            Key="job-2/site.zip",
-            Body=Shapefile(shapes=((bow_tie(455_000.0, 262_000.0),),)).zipped(),
-        )
+        put_broken_site(environment, "job-2")
         environment.send(request("job-2"), correlation_id="trace-bad")
         environment.send("{", correlation_id="trace-none")
         worker.wait_until(lambda: environment.dead_letters() == 2, "dead letters")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import psycopg
 
 from tests.fakes.boundaries import Shapefile, square
+from tests.fakes.environment import COMPLETED, FAILED, Environment
 from tests.fakes.insights import run, saved_query
-from tests.process.conftest import COMPLETED, FAILED, Environment
 
 # Inside the risk zones and partners' areas of the generated data set. Dwellings do not matter.
 SITES = Shapefile(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,40 +11,14 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.fakes.boundaries import Shapefile, bow_tie
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.commands import command, start
+from tests.fakes.environment import FAILED, SWEEPS, Environment
 from tests.fakes.ledger import LedgerBench, new_job
 from tests.fakes.sqs_proxy import SqsProxy
-from tests.process.conftest import FAILED, Environment
-from tests.process.test_worker import computing_blocked, put_site, request
+from tests.fakes.submissions import put_broken_site, put_site, request
 
 PATIENCE_S = 30.0
-
-
-def start(environment: Environment, *arguments: str, **changes: str) -> subprocess.Popen[str]:
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.Popen(
-        [sys.executable, "-m", "worker", *arguments],
-        env={**inherited, **environment.variables(**changes)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def command(environment: Environment, *arguments: str) -> str:
-    """What a command that works says."""
-    process = start(environment, *arguments)
-    said, complaint = process.communicate(timeout=60)
-    assert process.returncode == 0, said + complaint
-    return said
-
-
-def put_broken_site(environment: Environment, job_id: str) -> None:
-    environment.aws.s3.put_object(
-        Bucket=environment.bucket,
-        Key=f"{job_id}/site.zip",
-        Body=Shapefile(shapes=((bow_tie(455_000.0, 262_000.0),),)).zipped(),
-    )
 
 
 def fail_jobs(environment: Environment, *job_ids: str) -> dict[str, str]:
@@ -290,13 +262,12 @@ def test_a_job_whose_worker_and_message_are_gone_times_out_and_its_requester_is_
     ledger.claimed(new_job("load-1", type="reference.load", message_id="load-1", max_attempts=1))
     ledger.expire_leases()
 
-    sweeps = {"WORKER_SWEEP_INTERVAL_SECONDS": "0.5"}
     # One that does not know what an assessment is has nobody to tell.
-    with environment.worker(**sweeps, WORKER_JOB_TYPES="reference.load") as stranger:
+    with environment.worker(**SWEEPS, WORKER_JOB_TYPES="reference.load") as stranger:
         assert stranger.wait_for("job.reaped")["job_id"] == "load-1"
         stranger.wait_until(lambda: len(environment.notify.sent) == 1, "notice of the load")
     assert stranger.events("job.reaped", job_id="job-1") == []
-    with environment.worker(**sweeps) as worker:
+    with environment.worker(**SWEEPS) as worker:
         ended = worker.wait_for("job.reaped")
         worker.wait_until(lambda: len(environment.notify.sent) == 2, "notice to support")
 

@@ -7,13 +7,10 @@ import signal
 
 import httpx
 
-from tests.fakes.worker_process import WorkerProcess
-from tests.process.conftest import Environment
-from tests.process.test_worker import computing_blocked, put_site, quote, request
-
-
-def health_of(worker: WorkerProcess) -> str:
-    return f"http://127.0.0.1:{worker.wait_for('worker.started')['health_port']}/health"
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.environment import Environment
+from tests.fakes.submissions import put_site, quote, request
+from tests.fakes.worker_process import health_of
 
 
 def test_a_dead_keeper_ends_the_worker_after_its_job(environment: Environment) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.environment import Environment
 from tests.fakes.sqs_server import INTERNAL_ERROR, INVALID_HANDLE, SqsServer
-from tests.process.conftest import Environment
-from tests.process.test_worker import computing_blocked, put_site, quote, request
+from tests.fakes.submissions import put_site, quote, request
 from worker.demo.fake_service import Misbehaviour
 
 SHORT = {"SQS_VISIBILITY_TIMEOUT": "8", "WORKER_LEASE_SECONDS": "3"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.fakes.environment import Environment
 from tests.fakes.sqs_server import NO_QUEUE, OVER_LIMIT, THROTTLED, SqsServer, refusing
+from tests.fakes.submissions import quote
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.process.conftest import Environment
-from tests.process.test_process_faults import health_of
-from tests.process.test_worker import quote
+from tests.fakes.worker_process import health_of
 from worker.demo.aws import create_queue_pair
 from worker.demo.fake_service import Misbehaviour
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.fakes.environment import COMPLETED, FAILED, Environment
 from tests.fakes.reference_manifest import put_data_set
-from tests.process.conftest import COMPLETED, FAILED, Environment
-from tests.process.test_worker import put_site, request
+from tests.fakes.submissions import put_site, request
 from worker.reference.generate import generate
 from worker.reference.versions import active_versions
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from datetime import date
 
 import psycopg
 import pytest
 
-from tests.process.conftest import COMPLETED, FAILED, Environment
-from tests.process.test_worker import put_site, request
+from tests.fakes.commands import command
+from tests.fakes.environment import COMPLETED, FAILED, Environment
+from tests.fakes.submissions import put_site, request
 from worker.demo.water_world import WaterWorld
 from worker.migrations import runner
 
@@ -48,18 +46,6 @@ def result_of(environment: Environment, day: str) -> object:
         "SELECT result.payload FROM jobs.result JOIN jobs.job ON job.id = job_id WHERE key = %s",
         f"water.licence-updates:{day}T07:15:00Z",
     )
-
-
-def command(environment: Environment, *arguments: str) -> str:
-    """What an operator's command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        env={"PATH": os.environ["PATH"], **environment.variables()},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
 
 
 def test_a_schedule_that_fires_twice_runs_once(water: Environment) -> None:

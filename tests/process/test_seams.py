@@ -14,10 +14,9 @@ from functools import partial
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy
-from tests.fakes.boundaries import Shapefile, bow_tie
+from tests.fakes.environment import COMPLETED, FAILED, Environment
+from tests.fakes.submissions import put_broken_site, put_site, quote, request
 from tests.fakes.worker_process import WorkerProcess
-from tests.process.conftest import COMPLETED, FAILED, Environment
-from tests.process.test_worker import put_site, quote, request
 
 ROUNDS = int(os.environ.get("SEAM_KILLS", "1"))
 
@@ -52,8 +51,7 @@ def send_upload(environment: Environment, seam: str, round_: int) -> str:
 
 def send_broken_upload(environment: Environment, seam: str, round_: int) -> str:
     key = f"{seam}-{round_}"
-    broken = Shapefile(shapes=((bow_tie(455_000.0, 262_000.0),),)).zipped()
-    environment.aws.s3.put_object(Bucket=environment.bucket, Key=f"{key}/site.zip", Body=broken)
+    put_broken_site(environment, key)
     environment.send(request(key))
     return key
 

@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.fakes.messages import assessment_body
-from tests.process.conftest import FAILED, Environment
-from tests.process.test_operators import command, put_broken_site, start
-from tests.process.test_worker import computing_blocked, put_site, request
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.commands import WITHOUT_SQS, command, finished, job_run, payload, start
+from tests.fakes.environment import FAILED, Environment
+from tests.fakes.submissions import put_broken_site, put_site, request
 from worker.demo.fake_service import Misbehaviour, Reply, failing
 from worker.errors import EX_CONFIG, EX_DATAERR, EX_OK, EX_TEMPFAIL
-
-WITHOUT_SQS = {"SQS_QUEUE_URL": "", "SQS_DLQ_URL": ""}
-
-
-def payload(job_id: str = "job-1", **changes: object) -> str:
-    body = assessment_body(s3_input_key=f"{job_id}/site.zip", number_of_dwellings=60, **changes)
-    del body["job_id"]
-    return json.dumps(body | {"jobId": job_id})
-
-
-def job_run(environment: Environment, given: str, **changes: str) -> subprocess.Popen[str]:
-    return start(
-        environment,
-        "job",
-        "run",
-        "impact-assessment",
-        "--payload",
-        given,
-        "--correlation-id",
-        "trace-run",
-        **{**WITHOUT_SQS, **changes},
-    )
-
-
-def finished(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, object]]]:
-    """(exit code, log lines) of a command that ends by itself."""
-    said, complaint = process.communicate(timeout=90)
-    assert complaint == ""
-    return process.returncode, [json.loads(line) for line in said.splitlines()]
 
 
 def test_a_job_runs_without_a_queue_and_once_only(environment: Environment, tmp_path: Path) -> None:

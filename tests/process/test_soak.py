@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.environment import Environment
 from tests.fakes.sqs_queue import Accident
 from tests.fakes.sqs_server import SqsServer
-from tests.process.conftest import Environment
 from tests.soak.chaos import AWAY, CUT, KILLED, PAUSED, STOPPED
 from tests.soak.plan import plan
 from tests.soak.run import Pace, Soak

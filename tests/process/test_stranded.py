@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.commands import command
 from tests.fakes.embedded_metrics import figures
-from tests.process.conftest import Environment
-from tests.process.test_operators import command
-from tests.process.test_worker import computing_blocked, put_site, request
+from tests.fakes.environment import Environment
+from tests.fakes.submissions import put_site, request
 
 
 def test_a_job_that_is_handed_back_on_its_last_receive_is_told_as_stranded(

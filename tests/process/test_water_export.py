@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Fault, Refusal
+from tests.fakes.environment import FAILED, Environment
 from tests.fakes.exports import ALL_SCHEMAS, MANIFEST_KEY, ExportWorld, scheduled
-from tests.process.conftest import FAILED, Environment
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.aws_proxy import AwsProxy, Call, Fault
+from tests.fakes.environment import Environment
 from tests.fakes.exports import ExportWorld, scheduled
 from tests.fakes.worker_process import PATIENCE_S
-from tests.process.conftest import Environment
 
 
 @pytest.fixture

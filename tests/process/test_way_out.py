@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.fakes.environment import Environment
+from tests.fakes.submissions import put_site, request
 from tests.fakes.tls_front import Authority, PrivateNetwork
-from tests.process.conftest import Environment
-from tests.process.test_worker import put_site, request
 
 SECRET = "proxy-pass-word"
 

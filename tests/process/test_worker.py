@@ -7,61 +7,15 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 import httpx
-import psycopg
 import pytest
 
-from tests.fakes.boundaries import Shapefile, bow_tie, polygon, square
-from tests.process.conftest import COMPLETED, FAILED, Environment
+from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.environment import COMPLETED, FAILED, Environment
+from tests.fakes.submissions import put_broken_site, put_site, quote, request
+from tests.fakes.worker_process import health_of
 from worker.demo.fake_service import Misbehaviour, failing
-
-# Inside a catchment of the generated data set.
-SITE = square(455_000.0, 262_000.0)
-
-
-def request(job_id: str = "job-1", **changes: object) -> dict[str, object]:
-    return {
-        "job_id": job_id,
-        "s3_input_key": f"{job_id}/site.zip",
-        "developer_email": "developer@example.com",
-        "submitted_at": "2026-11-01T09:00:00Z",
-        "development_name": "Mill Lane",
-        "dwelling_type": "house",
-        "number_of_dwellings": 60,
-        "assessment_type": "nutrient",
-        **changes,
-    }
-
-
-def quote(reference: str = "NRF-000001", **changes: object) -> dict[str, object]:
-    return {
-        "reference": reference,
-        "boundaryGeojson": {
-            "boundaryGeometryOriginal": polygon(SITE),
-            "intersectingEdps": [],
-        },
-        "housingUnits": 60,
-        "traceId": "trace-of-the-quote",
-        **changes,
-    }
-
-
-def put_site(environment: Environment, key: str = "job-1/site.zip") -> None:
-    environment.aws.s3.put_object(
-        Bucket=environment.bucket, Key=key, Body=Shapefile(shapes=((SITE,),)).zipped()
-    )
-
-
-@contextmanager
-def computing_blocked(environment: Environment) -> Iterator[ExitStack]:
-    """The assessment waits, in PostgreSQL, until the block ends or what it yields is closed."""
-    with ExitStack() as lock:
-        connection = lock.enter_context(psycopg.connect(environment.database_url))
-        connection.execute("LOCK TABLE reference.nn_catchments_parts IN ACCESS EXCLUSIVE MODE")
-        yield lock
 
 
 def test_a_shapefile_becomes_a_posted_result_and_an_email_and_leaves_the_queue(
@@ -115,8 +69,7 @@ def test_a_quote_through_sns_becomes_one_patch_and_no_email(environment: Environ
 def test_a_bad_boundary_is_told_once_and_its_message_reaches_the_dlq(
     environment: Environment,
 ) -> None:
-    broken = Shapefile(shapes=((bow_tie(455_000.0, 262_000.0),),)).zipped()
-    environment.aws.s3.put_object(Bucket=environment.bucket, Key="job-1/site.zip", Body=broken)
+    put_broken_site(environment, "job-1")
     environment.send(request(), correlation_id="trace-bad")
 
     with environment.worker() as worker:
@@ -429,8 +382,7 @@ def test_the_keeper_outlives_short_leases_so_that_a_long_job_runs_once(
 
 def test_health_answers_while_it_runs_and_ends_with_it(environment: Environment) -> None:
     with environment.worker(SQS_WAIT_TIME_SECONDS="1") as worker:
-        port = worker.wait_for("worker.started")["health_port"]
-        url = f"http://127.0.0.1:{port}/health"
+        url = health_of(worker)
         worker.wait_until(lambda: httpx.get(url).status_code == 200, "healthy worker")
         worker.signal(signal.SIGKILL)
         worker.wait()
@@ -448,8 +400,7 @@ def test_health_turns_bad_when_the_loop_is_stopped(environment: Environment) -> 
     with environment.worker(
         HEALTH_POLL_MARGIN_SECONDS="1", HEALTH_IDLE_LIMIT_SECONDS="1"
     ) as worker:
-        port = worker.wait_for("worker.started")["health_port"]
-        url = f"http://127.0.0.1:{port}/health"
+        url = health_of(worker)
         worker.wait_until(lambda: httpx.get(url).status_code == 200, "healthy worker")
         worker.signal(signal.SIGSTOP)
         worker.wait_until(lambda: httpx.get(url).status_code == 503, "unhealthy worker")

@@ -8,22 +8,13 @@ import uuid
 
 import psycopg
 
-from tests.process.conftest import COMPLETED, FAILED, Environment
-from tests.process.test_worker import computing_blocked, put_site, quote, request
+from tests.fakes.blocked_queries import computing_blocked, told_to_blocked
+from tests.fakes.environment import COMPLETED, FAILED, Environment
+from tests.fakes.submissions import put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
 
 STARTED = str(uuid.UUID(int=3))
 SHORT_LEASE = {"WORKER_LEASE_SECONDS": "2", "SQS_VISIBILITY_TIMEOUT": "7"}
-
-
-def told_to_blocked(environment: Environment, function: str) -> int:
-    """How many queries of the worker that wait for a lock were told to end."""
-    with psycopg.connect(environment.database_url) as connection:
-        rows = connection.execute(
-            f"SELECT {function}(pid) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND datname = current_database()".encode()
-        ).fetchall()
-    return len(rows)
 
 
 def test_a_started_email_is_sent_once_before_the_work(environment: Environment) -> None:

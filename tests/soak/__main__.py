@@ -12,8 +12,8 @@ from types import FrameType
 
 import psycopg
 
+from tests.fakes.environment import Environment
 from tests.fakes.sqs_server import SqsServer
-from tests.process.conftest import Environment
 from tests.soak.plan import plan
 from tests.soak.run import Outcome, Pace, Soak
 from tests.soak.services import SoakBackend, SoakNotify

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.rows import class_row
 
-from tests.process.conftest import COMPLETED, FAILED, Environment
+from tests.fakes.environment import COMPLETED, FAILED, Environment
 from tests.soak.calm import Calm
 from tests.soak.plan import End, Plan, Planned
 

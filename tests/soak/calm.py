@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tests.soak.fleet import inherited
 
 if TYPE_CHECKING:
-    from tests.process.conftest import Environment
+    from tests.fakes.environment import Environment
     from tests.soak.plan import Planned
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from tests.fakes.boundaries import Shapefile, square
-from tests.process.conftest import Environment
+from tests.fakes.environment import Environment
 from tests.soak.audit import Findings, audit
 from tests.soak.calm import calmly
 from tests.soak.chaos import Chaos

@@ -8,8 +8,8 @@ import json
 
 from rich.console import Console
 
+from tests.fakes.nutrient_results import IN_SCOPE, OUT_OF_SCOPE, pinned_result
 from worker.assessments.nutrient_result import NutrientResult, SiteResult
-from worker.assessments.result import PinnedVersion
 from worker.reports.nutrient_csv import write_nutrient_csv
 from worker.reports.nutrient_table import nutrient_table
 from worker.settings import NutrientConstants
@@ -22,65 +22,6 @@ REGULATORS_COLUMNS = (
     "N_WwTW_Temp,P_WwTW_Temp,N_WwTW_Perm,P_WwTW_Perm,N_Total,P_Total"
 )
 
-IN_SCOPE = SiteResult(
-    site=1,
-    id="A/1",
-    name="Mill, Lane",
-    dwelling_category="allocation",
-    source="plan",
-    dwellings=272,
-    in_scope=True,
-    dev_area_ha=16.36,
-    area_in_nn_catchment_ha=16.36,
-    area_without_cells_ha=0.0,
-    area_without_coefficient_ha=0.0,
-    nn_catchment="The Broads SAC",
-    subcatchment="Yare",
-    lpa="Broadland District",
-    wwtw_id=141,
-    wwtw_name="Package Treatment Plant default",
-    wwtw_subcatchment="Yare",
-    n_lu_uplift_kg_yr=-125.57,
-    p_lu_uplift_kg_yr=16.0,
-    n_lu_post_suds_kg_yr=-156.96,
-    p_lu_post_suds_kg_yr=12.0,
-    occupancy_rate=2.4,
-    water_usage_l_person_day=120.0,
-    litres_used_day=78336.0,
-    rates_source="site",
-    n_conc_2025_2030_mg_l=25.0,
-    n_conc_2030_onwards_mg_l=25.0,
-    p_conc_2025_2030_mg_l=4.5,
-    p_conc_2030_onwards_mg_l=4.5,
-    n_wwtw_temp_kg_yr=643.78,
-    p_wwtw_temp_kg_yr=115.88,
-    n_wwtw_perm_kg_yr=643.78,
-    p_wwtw_perm_kg_yr=115.88,
-    n_total_kg_yr=584.18,
-    p_total_kg_yr=153.46,
-)
-OUT_OF_SCOPE = SiteResult(
-    site=2,
-    id=None,
-    name="[red]Far[/red]",
-    dwelling_category=None,
-    source=None,
-    dwellings=1200,
-    in_scope=False,
-    reason="The site is in no nutrient neutrality catchment.",
-    lpa="UNKNOWN",
-)
-
-
-def result(*sites: SiteResult) -> NutrientResult:
-    return NutrientResult(
-        sites=sites,
-        reference_versions={
-            "nn_catchments": PinnedVersion(version=3, label="2025", source_sha256="f" * 64)
-        },
-        constants=NutrientConstants(),
-    )
-
 
 def rows(*sites: SiteResult) -> list[dict[str, str]]:
     file = io.StringIO(newline="")
@@ -90,7 +31,7 @@ def rows(*sites: SiteResult) -> list[dict[str, str]]:
 
 def rendered(*sites: SiteResult) -> str:
     console = Console(width=160, file=io.StringIO(), color_system=None)
-    console.print(nutrient_table(result(*sites)))
+    console.print(nutrient_table(pinned_result(*sites)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -162,7 +103,7 @@ def test_the_table_shows_totals_scope_and_reasons() -> None:
 
 
 def test_a_result_survives_storage_as_json() -> None:
-    stored = result(IN_SCOPE, OUT_OF_SCOPE)
+    stored = pinned_result(IN_SCOPE, OUT_OF_SCOPE)
 
     assert NutrientResult.model_validate_json(stored.model_dump_json()) == stored
 
@@ -194,7 +135,7 @@ def test_published_json_fields_are_there() -> None:
         *("n_total_kg_yr", "p_total_kg_yr", "warnings"),
     }
 
-    written = json.loads(result(OUT_OF_SCOPE).model_dump_json())
+    written = json.loads(pinned_result(OUT_OF_SCOPE).model_dump_json())
 
     assert {"assessment", "sites", "reference_versions", "constants"} == set(written)
     assert published <= set(written["sites"][0])

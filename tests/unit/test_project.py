@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ from worker.settings import Settings
 _REPOSITORY = Path(__file__).parents[2]
 _PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 _LOCKS = ("requirements.lock", "requirements-dev.lock")
+_TEST_FILE = re.compile(r"(?:^|\.)(?:test_\w+|conftest)(?:\.|$)")
 _ADVISORY_LOCK = re.compile(r"^_?[A-Z_]*LOCKS? = ([0-9_]+)$", re.MULTILINE)
 
 
@@ -58,6 +60,25 @@ def test_no_two_advisory_locks_of_the_database_are_the_same() -> None:
     numbers = [int(number) for source in sources for number in _ADVISORY_LOCK.findall(source)]
     assert len(numbers) == 4, "migrations, reference data, reaper and lists have a lock each"
     assert len(set(numbers)) == len(numbers)
+
+
+def imported(file: Path) -> set[str]:
+    """Every name that a module imports; ``a.b`` for ``from a import b``."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module or ''}.{one.name}" for one in node.names}
+    return names
+
+
+def test_what_test_files_share_stands_in_no_test_file_and_no_conftest() -> None:
+    for file in (_REPOSITORY / "tests").rglob("*.py"):
+        borrowed = sorted(name for name in imported(file) if _TEST_FILE.search(name))
+        assert borrowed == [], (
+            f"{file.relative_to(_REPOSITORY)}: shared code has its place in tests/fakes"
+        )
 
 
 @pytest.fixture

@@ -7,20 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from tests.fakes.nutrient_results import BROADS, WENSUM, nutrient_result, site_result
+from tests.fakes.nutrient_results import BROADS, RATE, WENSUM, nutrient_result, site_result
 from worker.assessments.nutrient_result import CatchmentShare, SiteResult
 from worker.errors import ReferenceDataError
 from worker.jobs.levy import LevyRate, PatchSchema, levy
 from worker.jobs.quote_patch import QuotePatch, band, quote_patch, rounded
-
-RATE = LevyRate(
-    nn_catchment=BROADS.name,
-    gbp_per_kg_n=Decimal("2000.5"),
-    gbp_per_kg_p=Decimal(30000),
-    inflation_factor=Decimal("1.1"),
-    model_version=3,
-    is_sample=False,
-)
 
 
 def patch(

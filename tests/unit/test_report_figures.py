@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.nutrient_results import IN_SCOPE, OUT_OF_SCOPE, pinned_result
 from tests.fakes.reports import ABOUT, PICTURE, Page, Pdf
-from tests.unit.test_nutrient_reports import IN_SCOPE, OUT_OF_SCOPE, result
 from worker.assessments.gcn_result import (
     GcnResult,
     Habitat,
@@ -100,7 +100,7 @@ def nutrient(found: NutrientResult) -> Report:
 @settings(max_examples=60, deadline=None)
 @given(sites_in_scope)
 def test_every_number_of_a_nutrient_result_is_on_the_page(site: SiteResult) -> None:
-    found = result(site)
+    found = pinned_result(site)
 
     shown = numbers_in(Page(render_html(nutrient(found))).text)
 
@@ -110,7 +110,7 @@ def test_every_number_of_a_nutrient_result_is_on_the_page(site: SiteResult) -> N
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sites_in_scope)
 def test_every_number_of_a_nutrient_result_is_in_the_pdf(site: SiteResult) -> None:
-    found = result(site)
+    found = pinned_result(site)
 
     shown = numbers_in(Pdf(render_pdf(nutrient(found))).text())
 
@@ -120,7 +120,7 @@ def test_every_number_of_a_nutrient_result_is_in_the_pdf(site: SiteResult) -> No
 @settings(max_examples=60, deadline=None)
 @given(sites_in_scope)
 def test_no_figure_stands_in_a_table_that_the_result_does_not_have(site: SiteResult) -> None:
-    found = result(site)
+    found = pinned_result(site)
     known = set(numbers_of(found.model_dump(mode="json")))
 
     for section in nutrient(found).sections:
@@ -138,7 +138,7 @@ def test_a_total_that_cannot_be_given_is_said_and_not_zero() -> None:
     }
     site = IN_SCOPE.model_copy(update={**nothing, "reason": "The works 9 is not in the lookup."})
 
-    text = Page(render_html(nutrient(result(site)))).text
+    text = Page(render_html(nutrient(pinned_result(site)))).text
 
     assert "no total can be given" in text
     assert "The works 9 is not in the lookup." in text
@@ -150,14 +150,14 @@ def test_land_use_of_a_site_in_no_catchment_is_no_figure() -> None:
         update={"nn_catchment": None, "n_lu_uplift_kg_yr": 0.0, "rates_source": "default"}
     )
 
-    text = Page(render_html(nutrient(result(through_works)))).text
+    text = Page(render_html(nutrient(pinned_result(through_works)))).text
 
     assert text.count("no catchment") >= 4
     assert "occupancy and water use are the defaults" in text
 
 
 def test_a_site_out_of_scope_has_its_reason_and_no_figures() -> None:
-    text = Page(render_html(nutrient(result(OUT_OF_SCOPE)))).text
+    text = Page(render_html(nutrient(pinned_result(OUT_OF_SCOPE)))).text
 
     assert "Out of scope of nutrient neutrality." in text
     assert "The site is in no nutrient neutrality catchment." in text
@@ -165,7 +165,9 @@ def test_a_site_out_of_scope_has_its_reason_and_no_figures() -> None:
 
 
 def batch(size: int) -> Report:
-    return nutrient(result(*(IN_SCOPE.model_copy(update={"site": n}) for n in range(1, size + 1))))
+    return nutrient(
+        pinned_result(*(IN_SCOPE.model_copy(update={"site": n}) for n in range(1, size + 1)))
+    )
 
 
 def test_few_sites_have_a_section_each_and_many_a_row() -> None:
@@ -219,7 +221,7 @@ newt_results = st.builds(
     ),
     ponds_by_edp=st.just(()),
     warnings=st.just(("Sites overlap.",)),
-    reference_versions=st.just(result().reference_versions),
+    reference_versions=st.just(pinned_result().reference_versions),
     constants=st.just(GcnConstants()),
 )
 

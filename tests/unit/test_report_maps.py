@@ -11,7 +11,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.test_nutrient_reports import IN_SCOPE
+from tests.fakes.nutrient_results import IN_SCOPE
 from worker.boundary.model import Site
 from worker.reports import nutrient_map
 from worker.reports.map_data import NamedArea, NutrientSurroundings

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from tests.fakes.nutrient_results import IN_SCOPE, OUT_OF_SCOPE, pinned_result
 from tests.fakes.reports import ABOUT, MADE_AT, PICTURE, Page, Pdf, dictionary
-from tests.unit.test_nutrient_reports import IN_SCOPE, OUT_OF_SCOPE, result
 from worker.reports.document import (
     About,
     Bullets,
@@ -46,7 +46,9 @@ def report_of(*names: str) -> Report:
 @pytest.fixture(scope="module")
 def report() -> Report:
     site = IN_SCOPE.model_copy(update={"warnings": ("Half of it is water.",)})
-    return compose(result(site, OUT_OF_SCOPE), Maps({1: PICTURE, 2: PICTURE}, PICTURE), ABOUT)
+    return compose(
+        pinned_result(site, OUT_OF_SCOPE), Maps({1: PICTURE, 2: PICTURE}, PICTURE), ABOUT
+    )
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +155,7 @@ def test_the_same_report_gives_the_same_bytes(report: Report) -> None:
 
 def test_a_report_of_a_nameless_development_still_has_a_title() -> None:
     nameless = compose(
-        result(OUT_OF_SCOPE.model_copy(update={"name": None})),
+        pinned_result(OUT_OF_SCOPE.model_copy(update={"name": None})),
         Maps({2: PICTURE}),
         About(None, None, MADE_AT),
     )
