@@ -18,6 +18,8 @@ import pytest
 from tests.fakes.boundaries import geojson, polygon, square, zipped
 from tests.fakes.boundary_children import parsing_children, wait_for, warm_child
 from tests.fakes.boundary_reading import checked
+from worker.boundary.limits import Limits
+from worker.boundary.parser_process import ParserProcess
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError, Interrupted, TransientError
 from worker.settings import BoundarySettings
@@ -217,10 +219,22 @@ def test_each_file_gets_a_child_of_its_own(own_sandbox: Sandbox, site: Path) -> 
     assert len(seen) == 3
 
 
-def test_a_cold_sandbox_leaves_no_child_behind(own_sandbox: Sandbox, site: Path) -> None:
-    before = parsing_children()
+def test_a_cold_sandbox_leaves_no_child_behind(
+    own_sandbox: Sandbox, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[psutil.Process] = []
+
+    class Seen(ParserProcess):
+        def __init__(self, limits: Limits) -> None:
+            super().__init__(limits)
+            started.append(psutil.Process(self.pid))
+
+    monkeypatch.setattr("worker.boundary.sandbox.ParserProcess", Seen)
     own_sandbox.read_boundary(site)
-    wait_for(lambda: parsing_children() == before)
+
+    assert own_sandbox._next is None
+    (child,) = started
+    wait_for(lambda: gone(child))
 
 
 def test_closing_ends_the_warm_child() -> None:
