@@ -20,6 +20,8 @@ from worker.clients.db import Database, rds_tokens, translated
 from worker.errors import ConfigurationError, DependencyDown, TransientError
 from worker.settings import DatabaseSettings
 
+SORT = "SELECT count(*) FROM (SELECT i FROM generate_series(1, 100000) i ORDER BY i DESC) sorted"
+
 
 class _Mistake(Exception):
     """Raised by a test inside a block."""
@@ -179,6 +181,42 @@ def test_a_slow_query_and_a_long_lock_are_transient(database_url: str) -> None:
     for raised in (slow, locked):
         assert raised.value.code == "database_timeout"
         assert not isinstance(raised.value, DependencyDown)
+
+
+@pytest.mark.parametrize(
+    ("limit", "query"),
+    [
+        ("SET work_mem = '64kB'; SET temp_file_limit = '64kB'", SORT),
+        ("SET max_stack_depth = '100kB'", f"SELECT {'abs(' * 1000}1{')' * 1000}"),
+        ("", f"SELECT {', '.join(['1'] * 2000)}"),
+    ],
+    ids=["temporary-files", "stack", "columns"],
+)
+def test_a_limit_that_one_query_exceeds_is_no_outage(
+    database: Database, limit: str, query: str
+) -> None:
+    with pytest.raises(TransientError) as raised, database.connection() as connection:
+        connection.execute(limit.encode())
+        connection.execute(query.encode())
+
+    assert raised.value.code == "database_failed"
+    assert not isinstance(raised.value, DependencyDown)
+    database.probe()
+
+
+def test_a_server_without_a_connection_left_is_an_outage(database_url: str) -> None:
+    role, other = "crowded", make_conninfo(database_url, user="crowded")
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0".encode())
+        try:
+            with (
+                Database(database_settings(other)) as database,
+                pytest.raises(DependencyDown, match="too many connections"),
+                database.dedicated(),
+            ):
+                pass
+        finally:
+            admin.execute(f"DROP ROLE {role}".encode())
 
 
 def test_a_cancelled_query_may_be_tried_again(database: Database) -> None:

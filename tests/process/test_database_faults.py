@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.fakes.blocked_queries import computing_blocked, told_to_blocked
-from tests.fakes.environment import COMPLETED, PAUSE, Environment
+from tests.fakes.environment import COMPLETED, FAILED, PAUSE, Environment
 from tests.fakes.ledger import CLAIM_FOR_AN_HOUR, END_CLAIM
 from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.tcp_proxy import TcpProxy
@@ -291,6 +291,39 @@ def test_a_reference_geometry_that_cannot_be_measured_fails_the_job_for_good(
 
     assert failed["error_code"] == "reference_geometry_unusable"
     assert len(worker.events("job.claimed")) == 1
+
+
+def test_a_job_that_needs_more_than_the_database_gives_fails_and_is_told(
+    environment: Environment,
+) -> None:
+    with psycopg.connect(environment.database_url, autocommit=True) as admin:
+        for limit in ("work_mem", "temp_file_limit"):
+            admin.execute(
+                sql.SQL("ALTER DATABASE {} SET {} = '64kB'").format(
+                    sql.Identifier(admin.info.dbname), sql.Identifier(limit)
+                )
+            )
+        admin.execute(
+            "CREATE FUNCTION jobs.sort() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM count(*) FROM (SELECT i FROM generate_series(1, 100000) i ORDER BY i DESC) s;"
+            " RETURN new; END $$"
+        )
+        admin.execute(
+            "CREATE TRIGGER sort BEFORE INSERT ON jobs.result EXECUTE FUNCTION jobs.sort()"
+        )
+    put_site(environment)
+    environment.send(request())
+    with environment.worker(**IMPATIENT) as worker:
+        failed = worker.wait_for("job.failed")
+        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
+        worker.wait_until(lambda: environment.notify.sent, "an e-mail")
+
+    codes = [line["error_code"] for line in worker.events("job.retried")]
+    assert codes == ["database_failed", "database_failed"]
+    assert failed["error_code"] == "attempts_exhausted"
+    assert "temp_file_limit" in str(failed["error_detail"])
+    assert worker.events("job.handed_back") == []
+    assert [one.template_id for one in environment.notify.sent] == [FAILED]
 
 
 def test_clocks_that_differ_by_two_hours_change_nothing(environment: Environment) -> None:

@@ -46,8 +46,9 @@ _KEEPALIVE: dict[str, str] = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-_READ_ONLY = "25006"
-_SHUTDOWN_OR_CONNECTION = ("08", "57P")
+# What the probe before each poll would meet too: no or no usable connection, a server that shuts
+# down, too many connections, a standby.
+_AWAY = ("08", "57P", "53300", "25006")
 _LOCK_NOT_AVAILABLE = "55P03"
 _SERIALIZATION = frozenset({"40001", "40P01"})
 _UNAVAILABLE = "The database can't be reached."
@@ -195,7 +196,10 @@ def translated() -> Iterator[None]:
     DependencyDown ``database_unavailable``. Statement or lock timeout: TransientError
     ``database_timeout``. Deadlock or serialization failure: TransientError ``database_conflict``.
     A statement that was cancelled, by us or by an administrator: TransientError
-    ``query_cancelled``. Anything else passes unchanged.
+    ``query_cancelled``. A statement for which memory, disk or another limit of a server that
+    answers does not suffice: TransientError ``database_failed``. It is no DependencyDown, because
+    one job's data may be the reason and no probe sees it: the attempt has to count. Anything else
+    passes unchanged.
     """
     try:
         yield
@@ -310,12 +314,13 @@ def _translate(error: psycopg.Error) -> WorkerError | None:
         return TransientError("database_timeout", "A lock was not free in time.", detail=detail)
     if state in _SERIALIZATION:
         return TransientError("database_conflict", "Two transactions collided.", detail=detail)
-    if (
-        isinstance(error, psycopg.OperationalError)
-        or state == _READ_ONLY
-        or state.startswith(_SHUTDOWN_OR_CONNECTION)
-    ):
+    operational = isinstance(error, psycopg.OperationalError)
+    if state.startswith(_AWAY) or (operational and not state):
         return DependencyDown("database_unavailable", _UNAVAILABLE, detail=detail)
+    if operational:
+        return TransientError(
+            "database_failed", "The database could not carry out a query.", detail=detail
+        )
     return None
 
 
