@@ -64,7 +64,7 @@ def test_a_job_that_outlives_its_visibility_is_extended_and_runs_once(
     assert on_double.messages() == on_double.dead_letters() == 0
 
 
-def test_a_worker_that_cannot_extend_stops_before_its_lease_ends_and_writes_nothing(
+def test_a_worker_that_cannot_extend_hands_its_job_back_uncounted_and_stores_nothing(
     on_double: Environment, double: SqsServer
 ) -> None:
     put_site(on_double)
