@@ -6,7 +6,6 @@ stop, whatever has not been started is released at once.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from worker.errors import (
     EX_OK,
     EX_SOFTWARE,
     EX_TEMPFAIL,
-    ConfigurationFault,
     TransientError,
-    WorkerError,
 )
 from worker.jobs.courier import Round
 from worker.logs import correlated, logger
 from worker.memory import peak_mb
+from worker.polling import Poller, Receives
 from worker.progress import Phase, Progress
 from worker.queue.envelope import correlation_of
 from worker.queue.keeper import Hold, Keeper
@@ -36,9 +34,6 @@ from worker.verdicts import RELEASE_AT_ONCE, Action, Verdict
 
 _log = logger(__name__)
 
-_MAX_POLL_BACKOFF_S = 30.0
-# A queue that is missing or denied is not waited for longer than this before /health says so.
-_QUEUE_FAULT_LIMIT_S = 300.0
 _DEPENDENCY_WAIT_S = 30
 # How often closed gates are asked again.
 _DEPENDENCY_POLL_S = 2.0
@@ -54,12 +49,8 @@ class Handles(Protocol):
     def deliver_overdue(self) -> Round: ...
 
 
-class MessageQueue(Settles, Protocol):
+class MessageQueue(Receives, Settles, Protocol):
     """Where messages come from and are settled; see ``worker.queue.sqs.SqsQueue``."""
-
-    def receive(
-        self, *, max_messages: int, wait_s: int, visibility_s: int
-    ) -> tuple[Message, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +84,7 @@ class Consumer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._queue = queue
+        self._poller = Poller(settings, queue, stop, report=report, clock=clock)
         self._settlement = Settlement(queue, strands_after=strands_after)
         self._runner = runner
         self._keeper = keeper
@@ -110,7 +101,6 @@ class Consumer:
         self._empty_polls = 0
         self._idle_since = clock()
         self._idle_limit_s = settings.health.health_idle_limit_seconds
-        self._failures = 0
         self._jobs = 0
         self._wedged = False
         self._polling = False
@@ -173,11 +163,16 @@ class Consumer:
         most = self._settings.worker.worker_max_jobs
         return most is not None and self._jobs >= most
 
+    def _room(self) -> int:
+        """How many messages the next poll may bring: what is not tried costs a receive, too."""
+        most, batch = self._settings.worker.worker_max_jobs, self._settings.queue.sqs_max_messages
+        return batch if most is None else min(batch, most - self._jobs)
+
     def _poll(self) -> None:
-        messages = self._receive()
+        messages = self._poller.receive(self._room())
         if not messages:
             self._protection.off()
-            if not self._failures:
+            if not self._poller.failing:
                 self._empty_polls += 1
                 self._when_idle()
             return
@@ -221,44 +216,6 @@ class Consumer:
 
     def _held_too_long(self, message: Message) -> bool:
         return self._clock() - message.received_monotonic >= MAX_HOLD_S
-
-    def _receive(self) -> tuple[Message, ...]:
-        queue = self._settings.queue
-        wait_s = queue.sqs_wait_time_seconds
-        if self._failures == 0:
-            limit_s = wait_s + self._settings.health.health_poll_margin_seconds
-            self._report(Progress(Phase.POLLING, limit_s))
-        try:
-            messages = self._queue.receive(
-                max_messages=queue.sqs_max_messages,
-                wait_s=wait_s,
-                visibility_s=queue.sqs_visibility_timeout,
-            )
-        except (TransientError, ConfigurationFault) as error:
-            self._after_failed_poll(error)
-            return ()
-        if self._failures:
-            _log.info("queue.reachable", failures=self._failures)
-            self._failures = 0
-        _log.debug("queue.polled", messages=len(messages))
-        self._report(Progress(Phase.WAITING, self._idle_limit_s, polled=True))
-        return messages
-
-    def _after_failed_poll(self, error: WorkerError) -> None:
-        self._failures += 1
-        wait_s = min(2.0 ** min(self._failures, 8), _MAX_POLL_BACKOFF_S)
-        wait_s *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
-        _log.error(
-            "queue.unreachable",
-            error_code=error.code,
-            error_detail=error.detail,
-            failures=self._failures,
-            wait_s=round(wait_s, 1),
-        )
-        # Reported once: without a poll that works, /health turns bad when this limit has passed.
-        if self._failures == 1:
-            self._report(Progress(Phase.WAITING, _QUEUE_FAULT_LIMIT_S))
-        self._stop.wait(wait_s)
 
     def _process(self, message: Message) -> bool:
         """Have it handled, and settle it; False if the database does not let us decide anything."""

@@ -146,9 +146,9 @@ def loop_wedges(_: str) -> None:
 
 def impatient_with_the_queue(seconds: str) -> None:
     """A queue that cannot be polled is unhealthy after so long, instead of five minutes."""
-    from worker import consumer
+    from worker import polling
 
-    consumer._QUEUE_FAULT_LIMIT_S = float(seconds)
+    polling._QUEUE_FAULT_LIMIT_S = float(seconds)
 
 
 def clock_is_off(seconds: str) -> None:

@@ -1,4 +1,4 @@
-"""One batch may hold a message twice: standard queues deliver at least once."""
+"""What one poll brings: how many messages, and one of them twice, as a standard queue may."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.consumers import consumer
 from tests.fakes.sqs_bench import SqsBench
 from tests.fakes.sqs_server import SqsServer
-from worker.errors import EX_OK
+from worker.errors import EX_OK, EX_TEMPFAIL
 from worker.jobs.courier import Round
 from worker.queue.keeper import Keeper
 from worker.queue.sqs import Message, SqsQueue
@@ -64,3 +64,23 @@ def test_a_message_that_stands_twice_in_a_batch_is_handled_twice(
     keeper.close()
 
     assert sorted(runner.handled) == sorted([*sent, *sent])
+
+
+def test_a_poll_brings_no_more_than_may_still_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQS_WAIT_TIME_SECONDS", "0")
+    monkeypatch.setenv("SQS_MAX_MESSAGES", "2")
+    monkeypatch.setenv("WORKER_MAX_JOBS", "3")
+    stop, keeper = StopSignal(30), Keeper(1)
+    runner = Noting(stop)
+    keeper.start()
+    with SqsServer() as double:
+        bench = SqsBench(double.client)
+        url = bench.queue()
+        sent = {bench.send(url) for _ in range(4)}
+        queue = SqsQueue(double.client, url)
+        assert consumer(queue, runner, keeper, stop).run() == EX_TEMPFAIL
+        (left,) = bench.receive(url)
+    keeper.close()
+
+    assert left["Attributes"]["ApproximateReceiveCount"] == "1", "not spent on a poll in vain"
+    assert {*runner.handled, left["MessageId"]} == sent

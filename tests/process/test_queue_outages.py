@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.fakes.environment import Environment
 from tests.fakes.sqs_server import NO_QUEUE, OVER_LIMIT, THROTTLED, SqsServer, refusing
@@ -53,6 +54,26 @@ def test_a_queue_that_goes_missing_is_waited_for_and_told_to_the_health_check(
         worker.wait_until(lambda: httpx.get(url).status_code == 200, "healthy worker")
 
     assert unreachable["error_code"] == "queue_missing"
+
+
+def test_a_wait_for_the_database_does_not_hide_a_queue_that_is_missing(
+    on_double: Environment, double: SqsServer
+) -> None:
+    with on_double.database_proxy() as proxy:
+        there = make_conninfo(on_double.database_url, host="127.0.0.1", port=proxy.port)
+        through = {"DATABASE_URL": there, "DB_CONNECT_TIMEOUT_SECONDS": "1"}
+        with on_double.faulty_worker("impatient-with-the-queue", "3", **through) as worker:
+            url = health_of(worker)
+            worker.wait_for("worker.polling")
+            double.client.delete_queue(QueueUrl=on_double.queue.url)
+            worker.wait_for("queue.unreachable")
+            proxy.cut()
+            worker.wait_for("dependency.down", dependency="database")
+            worker.wait_until(lambda: httpx.get(url).status_code == 200, "wait for the database")
+            proxy.join()
+            worker.wait_for("dependency.up")
+            worker.wait_until(lambda: httpx.get(url).status_code == 503, "unhealthy worker")
+            assert worker.process.poll() is None
 
 
 @pytest.mark.parametrize(
