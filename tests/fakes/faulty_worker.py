@@ -116,6 +116,21 @@ def keeper_dies(_: str) -> None:
     Keeper._renew = broken  # type: ignore[assignment]
 
 
+def renewals_get_no_thread(_: str) -> None:
+    """The system has no thread for a renewal, but for everything else."""
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        # No address space has room for a thread of this size.
+        usual = threading.stack_size(1 << 46 if thread.name == "renewal" else 0)
+        try:
+            start(thread)
+        finally:
+            threading.stack_size(usual)
+
+    threading.Thread.start = refused  # type: ignore[assignment, method-assign]
+
+
 def jobs_leak(mebibytes: str) -> None:
     """Every job leaves so much memory behind."""
     from worker.execution import Execution
@@ -180,6 +195,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "kill-at": kill_at,
     "stop-at": stop_at,
     "keeper-dies": keeper_dies,
+    "renewals-get-no-thread": renewals_get_no_thread,
     "jobs-leak": jobs_leak,
     "jobs-hang": jobs_hang,
     "loop-wedges": loop_wedges,

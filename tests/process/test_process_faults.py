@@ -6,6 +6,7 @@ import os
 import signal
 
 import httpx
+import pytest
 
 from tests.fakes.blocked_queries import computing_blocked
 from tests.fakes.environment import Environment
@@ -13,12 +14,13 @@ from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.worker_process import health_of
 
 
-def test_a_dead_keeper_ends_the_worker_after_its_job(environment: Environment) -> None:
+@pytest.mark.parametrize("fault", ["keeper-dies", "renewals-get-no-thread"])
+def test_a_dead_keeper_ends_the_worker_after_its_job(environment: Environment, fault: str) -> None:
     put_site(environment)
     environment.send(request())
     environment.send(quote())
     batch = {"WORKER_LEASE_SECONDS": "6", "SQS_MAX_MESSAGES": "10"}
-    with environment.faulty_worker("keeper-dies", **batch) as worker:
+    with environment.faulty_worker(fault, **batch) as worker:
         with computing_blocked(environment):
             worker.wait_for("job.claimed")
             died = worker.wait_for("thread.died")

@@ -182,6 +182,79 @@ def test_an_unexpected_error_kills_the_thread_and_is_seen() -> None:
         assert not one.alive
 
 
+def test_a_renewal_that_gets_no_thread_kills_the_keeper_and_keeps_nobody_waiting() -> None:
+    started = threading.Event()
+    answer = threading.Event()
+
+    def silent() -> bool:
+        started.set()
+        return answer.wait(40)
+
+    with keeper() as one:
+        other, _ = hold(one, silent)
+        assert started.wait(10)
+        # No address space has room for a thread of this size.
+        usual = threading.stack_size(1 << 46)
+        try:
+            threadless = [hold(one, lambda: True)[0] for _ in range(3)]
+            one._thread.join(10)
+            assert not one.alive
+            for held in threadless:
+                one.drop(held)
+        finally:
+            threading.stack_size(usual)
+        assert other.renewing, "what has its thread is waited for"
+        answer.set()
+        one.drop(other)
+
+
+class Handover(threading.Condition):
+    """Each time a renewal lets go of the lock, the keeper looks at what it has left."""
+
+    def __init__(self, one: Keeper) -> None:
+        super().__init__()
+        self._keeper = one
+        self._looked = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if threading.current_thread().name == "keeper":
+            self._looked.set()
+        return super().wait(timeout)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[arg-type]
+        if threading.current_thread().name == "renewal":
+            super().__enter__()
+            self._looked.clear()
+            self.notify_all()
+            super().__exit__(None, None, None)
+            while self._keeper.alive and not self._looked.wait(0.01):
+                pass
+
+
+@pytest.mark.parametrize("kept", [True, False, None], ids=["kept", "gone", "no-answer"])
+def test_the_keeper_may_look_at_any_moment_of_a_renewal(kept: bool | None) -> None:
+    renewed = threading.Semaphore(0)
+    told = threading.Semaphore(0)
+
+    def renew() -> bool:
+        renewed.release()
+        if kept is None:
+            raise TransientError("queue_unavailable", "No answer.")
+        return kept
+
+    one = Keeper(INTERVAL_S)
+    one._changed = Handover(one)
+    one.start()
+    held = one.hold("job", (renew,), give_up_after_s=10, on_lost=told.release)
+    assert all(renewed.acquire(timeout=10) for _ in range(1 if kept is False else 3))
+    if kept is False:
+        assert told.acquire(timeout=10)
+    assert one.alive
+    one.drop(held)
+    one.close()
+
+
 def test_a_renewal_logs_under_the_id_of_the_message_that_it_keeps() -> None:
     seen: list[str | None] = []
     done = threading.Event()

@@ -12,7 +12,8 @@ import contextvars
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.errors import WorkerError
@@ -108,14 +109,24 @@ class Keeper:
         try:
             while (found := self._wait()) is not None:
                 lost, due = found
-                for held in due:
-                    threading.Thread(
-                        target=self._try, args=(held,), name="renewal", daemon=True
-                    ).start()
+                self._start(due)
                 for held in lost:
                     held.run(held.on_lost)
         except BaseException:  # noqa: BLE001 - the main thread sees ``alive`` turn False and stops
             _log.critical("thread.died", thread="keeper", exc_info=True)
+
+    def _start(self, due: Sequence[Hold]) -> None:
+        started = 0
+        try:
+            for held in due:
+                threading.Thread(
+                    target=self._try, args=(held,), name="renewal", daemon=True
+                ).start()
+                started += 1
+        finally:
+            # Without a thread, if the system has none left, nothing of it is under way.
+            with self._ending(*due[started:]):
+                pass
 
     def _wait(self) -> tuple[list[Hold], list[Hold]] | None:
         """The holds that are lost and those to renew, once there are any; None at the end."""
@@ -143,13 +154,11 @@ class Keeper:
         try:
             held.run(lambda: self._renew(held))
         except BaseException:  # noqa: BLE001 - the main thread sees ``alive`` turn False and stops
-            _log.critical("thread.died", thread="keeper", exc_info=True)
-            with self._changed:
-                self._closed = True
-        finally:
-            with self._changed:
-                held.renewing = False
-                self._changed.notify_all()
+            try:
+                _log.critical("thread.died", thread="keeper", exc_info=True)
+            finally:
+                with self._ending(held):
+                    self._closed = True
 
     def _renew(self, held: Hold) -> None:
         started = time.monotonic()
@@ -157,15 +166,24 @@ class Keeper:
             kept = all(renewal() for renewal in held.renewals)
         except WorkerError as error:
             _log.warning("lease.renewal_failed", hold=held.name, error_code=error.code)
-            with self._changed:
+            with self._ending(held):
                 held.due = time.monotonic() + self._retry_s
             return
         if not kept:
-            with self._changed:
+            with self._ending(held):
                 held.lost_at = started
             return
         _log.debug("lease.renewed", hold=held.name)
-        with self._changed:
+        with self._ending(held):
             held.last_success = started
             held.due = started + self._interval_s
             held.lost_at = math.inf
+
+    @contextmanager
+    def _ending(self, *holds: Hold) -> Iterator[None]:
+        """The end of renewals: nobody sees it without what the block makes of it."""
+        with self._changed:
+            yield
+            for held in holds:
+                held.renewing = False
+            self._changed.notify_all()
