@@ -20,10 +20,10 @@ from worker.assessments.gcn_extent import (
 )
 from worker.assessments.gcn_measures import RiskZone, habitat_pieces
 from worker.assessments.gcn_result import GcnResult
-from worker.assessments.grid import Grid
 from worker.assessments.layers import LayerCache
 from worker.assessments.nutrient_rules import FloatArray
 from worker.assessments.overlay import Geometries
+from worker.boundary.grid import Grid
 from worker.boundary.model import NewtSite, SurveyPonds
 from worker.reference.versions import ReferenceVersions
 from worker.settings import GcnConstants

@@ -20,7 +20,7 @@ from worker.demo.postgis import EmbeddedPostgis
 from worker.migrations.runner import upgrade
 from worker.reference.load import load_directory
 from worker.reference.versions import pin_versions
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 _DATABASE = "bench"
 # Areas of a square kilometre, combined in another order on the same grid.
@@ -83,7 +83,7 @@ def _loaded(folder: Path, console: Console) -> Iterator[psycopg.Connection]:
 
 
 def _case(folder: Path, connection: psycopg.Connection) -> Case:
-    with Sandbox(BoundarySettings()) as sandbox:
+    with Sandbox(BoundarySettings(), GcnConstants()) as sandbox:
         boundary = sandbox.read_boundary(folder / "gcn" / "site_boundary.zip")
         survey = sandbox.read_survey_ponds(folder / "gcn" / "site_ponds.zip")
     versions = pin_versions(connection, required_layers(has_survey=True))

@@ -100,7 +100,7 @@ def assemble(
     ledger = Ledger(database.connection)
     store = BoundaryStore(settings.aws)
     notices = Notices(settings.notify)
-    sandbox = stack.enter_context(Sandbox(settings.boundary))
+    sandbox = stack.enter_context(Sandbox(settings.boundary, settings.gcn))
     registry = job_types.registry(settings, database, store, sandbox, notices)
     outbox = Outbox(database.connection, claim_s=DELIVERY_CLAIM_S)
     courier = Courier(

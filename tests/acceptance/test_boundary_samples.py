@@ -10,12 +10,12 @@ import pytest
 
 from worker.boundary.sandbox import Sandbox
 from worker.boundary.sites import sites_from_boundary
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(BoundarySettings()) as opened:
+    with Sandbox(BoundarySettings(), GcnConstants()) as opened:
         opened.warm()
         yield opened
 

@@ -38,7 +38,7 @@ def loaded(
 def assess(
     connection: psycopg.Connection, acceptance_dir: Path, cache: LayerCache | None = None
 ) -> GcnResult:
-    with Sandbox(BoundarySettings()) as sandbox:
+    with Sandbox(BoundarySettings(), GcnConstants()) as sandbox:
         boundary = sandbox.read_boundary(acceptance_dir / "gcn" / "site_boundary.zip")
         survey = sandbox.read_survey_ponds(acceptance_dir / "gcn" / "site_ponds.zip")
     assert (len(boundary.features), len(survey.ponds), survey.warnings) == (4, 559, ())

@@ -21,7 +21,7 @@ from worker.demo.postgis import DatabaseServer
 from worker.reference.generate import generate
 from worker.reference.load import load_directory
 from worker.reference.versions import pin_versions
-from worker.settings import BoundarySettings, NutrientConstants
+from worker.settings import BoundarySettings, GcnConstants, NutrientConstants
 
 NOT_COMPARABLE = "*"
 # With room for the error of subtracting two decimals in binary.
@@ -78,7 +78,7 @@ def results(
         for directory in (acceptance_dir / "reference", generated):
             load_directory(connection, directory, label=directory.name, loaded_by="tests")
         versions = pin_versions(connection, REQUIRED_LAYERS)
-        with Sandbox(BoundarySettings()) as sandbox:
+        with Sandbox(BoundarySettings(), GcnConstants()) as sandbox:
             sites = sites_from_boundary(sandbox.read_boundary(sample), dwellings=None)
         result = assess_nutrient(connection, sites, versions, NutrientConstants())
     numbers = site_numbers(sample)

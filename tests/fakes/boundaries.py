@@ -68,6 +68,17 @@ def circle(points: int, east: float = 620_000.0, north: float = 310_000.0) -> Ri
     return [*ring, ring[0]]
 
 
+def toothed(points: int, east: float = 620_000.0, north: float = 310_000.0) -> Ring:
+    """A valid ring of ``points`` vertices, each second of which stands 10 m out of a circle."""
+    angles = [-2 * pi * step / points for step in range(points)]
+    radii = [500.0 + 10 * (step % 2) for step in range(points)]
+    ring = [
+        (round(east + radius * cos(angle), 2), round(north + radius * sin(angle), 2))
+        for angle, radius in zip(angles, radii, strict=True)
+    ]
+    return [*ring, ring[0]]
+
+
 def strips(each_way: int) -> list[Ring]:
     """Strips across strips: a few points each, and one hole for every two that cross."""
     length = 40.0 * each_way

@@ -28,6 +28,7 @@ def limits(
     max_ratio: int = 200,
     max_vertices: int = 500_000,
     max_features: int = 10_000,
+    max_area_ha: float = 100_000,
 ) -> Limits:
     """The product's own limits, each of which a test may lower."""
     return Limits(
@@ -37,8 +38,13 @@ def limits(
         max_ratio=max_ratio,
         max_vertices=max_vertices,
         max_features=max_features,
+        max_area_ha=max_area_ha,
         cpu_seconds=60,
         memory_mb=1024,
+        site_buffer_m=250,
+        pond_buffer_m=250,
+        segments_per_quadrant=32,
+        grid_m=0.0001,
     )
 
 

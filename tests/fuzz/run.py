@@ -22,7 +22,7 @@ from tests.fuzz.seeds import seeds
 from worker.boundary import crs
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 # A child of the sandbox takes half a second of processor time; a file read here a millisecond.
 _SANDBOX_EVERY_S = 3.0
@@ -95,7 +95,7 @@ def spoil_files(run: Run, messages: Connection) -> None:
         os.dup2(noise.fileno(), 2)
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with Sandbox(BoundarySettings()) as sandbox:
+    with Sandbox(BoundarySettings(), GcnConstants()) as sandbox:
         sandbox.warm()
         _Reader(run, messages, sandbox).go()
     messages.send(None)

@@ -10,13 +10,13 @@ import pytest
 from tests.fakes.boundary_reading import Refuse, checked
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     """One that keeps a child warm, with the limits of production."""
-    with Sandbox(BoundarySettings()) as opened:
+    with Sandbox(BoundarySettings(), GcnConstants()) as opened:
         opened.warm()
         yield opened
 

@@ -22,7 +22,7 @@ from worker.boundary.limits import Limits
 from worker.boundary.parser_process import ParserProcess
 from worker.boundary.sandbox import Sandbox
 from worker.errors import BoundaryError, Interrupted, TransientError
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 SITE = geojson(polygon(square()))
 
@@ -70,7 +70,7 @@ def endless(tmp_path: Path) -> Iterator[EndlessFile]:
 @pytest.fixture
 def own_sandbox() -> Iterator[Sandbox]:
     """A sandbox of this test's own, cold."""
-    with Sandbox(BoundarySettings()) as opened:
+    with Sandbox(BoundarySettings(), GcnConstants()) as opened:
         yield opened
 
 
@@ -117,7 +117,7 @@ def test_a_crash_fails_one_file_and_the_next_is_read(
 def test_a_hang_ends_at_the_wall_clock_limit(
     stopped: bool, site: Path, endless: EndlessFile
 ) -> None:
-    with Sandbox(BoundarySettings(boundary_wall_seconds=1.0)) as sandbox:
+    with Sandbox(BoundarySettings(boundary_wall_seconds=1.0), GcnConstants()) as sandbox:
         child = warm_child(sandbox)
         started = time.monotonic()
         reading = Reading(sandbox, endless.path)
@@ -139,7 +139,7 @@ def test_a_file_that_needs_too_much_memory_fails_alone(site: Path, tmp_path: Pat
         b'{"type": "Polygon", "coordinates": [[' + b"[1,2]," * 3_000_000 + b"[1,2]]]}"
     )
     settings = BoundarySettings(boundary_memory_mb=128, boundary_max_vertices=10_000_000)
-    with Sandbox(settings) as sandbox:
+    with Sandbox(settings, GcnConstants()) as sandbox:
         with pytest.raises(BoundaryError) as caught:
             sandbox.read_boundary(large)
         assert checked(caught.value).code == "boundary_unreadable"
@@ -153,8 +153,10 @@ def test_a_file_that_needs_too_much_processor_time_fails_alone(site: Path, tmp_p
     ring = [*teeth, (teeth[-1][0], 53.5), (teeth[0][0], 53.5), teeth[0]]
     costly = tmp_path / "costly.geojson"
     costly.write_bytes(geojson(*[polygon(ring)] * 200, crs=None))
-    settings = BoundarySettings(boundary_cpu_seconds=1, boundary_max_vertices=100_000_000)
-    with Sandbox(settings) as sandbox:
+    settings = BoundarySettings(
+        boundary_cpu_seconds=1, boundary_max_vertices=100_000_000, boundary_max_area_ha=1e9
+    )
+    with Sandbox(settings, GcnConstants()) as sandbox:
         with pytest.raises(BoundaryError) as caught:
             sandbox.read_boundary(costly)
         assert checked(caught.value).code == "boundary_unreadable"
@@ -238,7 +240,7 @@ def test_a_cold_sandbox_leaves_no_child_behind(
 
 
 def test_closing_ends_the_warm_child() -> None:
-    with Sandbox(BoundarySettings()) as sandbox:
+    with Sandbox(BoundarySettings(), GcnConstants()) as sandbox:
         child = warm_child(sandbox)
         assert child.is_running()
     wait_for(lambda: gone(child), seconds=5)
@@ -260,8 +262,8 @@ def test_the_child_dies_with_the_worker(endless: EndlessFile) -> None:
     program = (
         "import sys, pathlib\n"
         "from worker.boundary.sandbox import Sandbox\n"
-        "from worker.settings import BoundarySettings\n"
-        "sandbox = Sandbox(BoundarySettings())\n"
+        "from worker.settings import BoundarySettings, GcnConstants\n"
+        "sandbox = Sandbox(BoundarySettings(), GcnConstants())\n"
         "sandbox.warm()\n"
         "sandbox.read_boundary(pathlib.Path(sys.argv[1]))\n"
     )

@@ -16,7 +16,7 @@ from tests.fakes.boundary_reading import checked
 from worker.boundary.sandbox import Sandbox
 from worker.boundary.sites import sites_from_boundary
 from worker.errors import BoundaryError
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 MAX_VERTICES = 20_000
 # Enclose 4 points for each two that cross: 25,600 and 12,100.
@@ -28,7 +28,7 @@ Reading = Callable[[Sandbox, Path], object]
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Sandbox]:
     """A sandbox that allows few vertices."""
-    with Sandbox(BoundarySettings(boundary_max_vertices=MAX_VERTICES)) as opened:
+    with Sandbox(BoundarySettings(boundary_max_vertices=MAX_VERTICES), GcnConstants()) as opened:
         yield opened
 
 
@@ -75,7 +75,7 @@ def test_features_with_dwellings_are_not_united_so_they_may_cross(
 def test_uniting_them_is_within_the_childs_limits(tmp_path: Path) -> None:
     path = crossing(500, tmp_path)
     settings = BoundarySettings(boundary_cpu_seconds=1)
-    with Sandbox(settings) as sandbox, pytest.raises(BoundaryError) as caught:
+    with Sandbox(settings, GcnConstants()) as sandbox, pytest.raises(BoundaryError) as caught:
         sandbox.read_boundary(path)
     assert checked(caught.value).code == "boundary_unreadable"
     ended = (signal.SIGXCPU, signal.SIGKILL)

@@ -60,7 +60,10 @@ def _compute(bodies: Sequence[str]) -> Iterator[Calm]:
 
     settings = Settings.load()
     store, notices = BoundaryStore(settings.aws), Notices(settings.notify)
-    with Database.from_settings(settings) as database, Sandbox(settings.boundary) as sandbox:
+    with (
+        Database.from_settings(settings) as database,
+        Sandbox(settings.boundary, settings.gcn) as sandbox,
+    ):
         registry = job_types.registry(settings, database, store, sandbox, notices)
         with database.connection() as connection:
             versions = active_versions(connection)

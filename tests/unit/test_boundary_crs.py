@@ -24,7 +24,7 @@ from tests.fakes.boundaries import (
     polygon,
     square,
 )
-from tests.fakes.boundary_reading import checked, read, refusal
+from tests.fakes.boundary_reading import checked, limits, read, refusal
 from worker.boundary import crs
 from worker.boundary.crs import SourceCrs
 from worker.errors import BoundaryError
@@ -285,11 +285,12 @@ def test_long_sides_are_densified_and_short_ones_are_not() -> None:
 
 
 def test_densifying_follows_the_parallel() -> None:
-    [wide] = read(geojson(polygon(square(0.5, 52.4, 0.4)), crs=None)).features
+    roomy = limits(max_area_ha=1e6)
+    [wide] = read(geojson(polygon(square(0.5, 52.4, 0.4)), crs=None), under=roomy).features
     # Halfway along its southern side the parallel is some 19 m from the straight line.
     pieces = [square(0.5 + 0.01 * step, 52.4, 0.01) for step in range(40)]
     rows = [[(x, y + 0.01 * row) for x, y in piece] for piece in pieces for row in range(40)]
-    fine = read(geojson(*map(polygon, rows), crs=None))
+    fine = read(geojson(*map(polygon, rows), crs=None), under=roomy)
     assert wide.geometry.area == pytest.approx(
         sum(feature.geometry.area for feature in fine.features), abs=200
     )
@@ -298,7 +299,8 @@ def test_densifying_follows_the_parallel() -> None:
 def test_a_ring_to_and_fro_does_not_grow_without_bound() -> None:
     teeth = [(-2.0 + 0.0001 * step, 51.0 if step % 2 else 53.0) for step in range(2_000)]
     ring = [*teeth, (teeth[-1][0], 53.5), (teeth[0][0], 53.5), teeth[0]]
-    [only] = read(geojson(polygon(ring), crs=None)).features
+    under = limits(max_area_ha=1e6)
+    [only] = read(geojson(polygon(ring), crs=None), under=under).features
     assert len(only.geometry.exterior.coords) < 250_000
 
 

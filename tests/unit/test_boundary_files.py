@@ -421,6 +421,16 @@ def test_a_file_over_the_size_limit_is_too_large() -> None:
     assert len(read(content, under=limits(max_bytes=len(content))).features) == 1
 
 
+def test_features_are_together_no_larger_than_an_area() -> None:
+    # 100 ha each.
+    rings = [square(600_000.0 + east, side=1_000.0) for east in (0, 500)]
+    for content in (geojson(*map(polygon, rings)), Shapefile([[ring] for ring in rings]).zipped()):
+        assert len(read(content, under=limits(max_area_ha=200)).features) == 2
+        error = refusal(content, under=limits(max_area_ha=199.9))
+        assert error.code == "too_large"
+        assert "199.9 hectares" in error.sentence
+
+
 def test_an_archive_over_the_size_limit_is_too_large() -> None:
     content = Shapefile().zipped()
     assert refusal(content, under=limits(max_bytes=len(content) - 1)).code == "too_large"

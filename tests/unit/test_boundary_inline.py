@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.boundaries import bow_tie, circle, polygon, square
 from tests.fakes.boundary_reading import checked
 from worker.boundary.inline import boundary_from_geojson
+from worker.boundary.model import Boundary
 from worker.errors import BoundaryError
 
 
@@ -20,9 +21,13 @@ def named(crs: object, geometry: Mapping[str, object] | None = None) -> dict[str
     }
 
 
+def read(geometry: Mapping[str, object], *, max_vertices: int = 500_000) -> Boundary:
+    return boundary_from_geojson(geometry, max_vertices=max_vertices, max_area_ha=100_000)
+
+
 def refused(geometry: Mapping[str, object], *, max_vertices: int = 500_000) -> BoundaryError:
     with pytest.raises(BoundaryError) as caught:
-        boundary_from_geojson(geometry, max_vertices=max_vertices)
+        read(geometry, max_vertices=max_vertices)
     return checked(caught.value)
 
 
@@ -36,7 +41,7 @@ def refused(geometry: Mapping[str, object], *, max_vertices: int = 500_000) -> B
     ],
 )
 def test_metres_are_taken_as_they_are(geometry: Mapping[str, object]) -> None:
-    boundary = boundary_from_geojson(geometry, max_vertices=500_000)
+    boundary = read(geometry)
     [only] = boundary.features
     assert only.number == 1
     assert only.geometry.area == pytest.approx(10_000)
@@ -46,7 +51,7 @@ def test_metres_are_taken_as_they_are(geometry: Mapping[str, object]) -> None:
 
 
 def test_metres_that_are_called_wgs84_are_read_with_a_warning() -> None:
-    boundary = boundary_from_geojson(named("EPSG:4326"), max_vertices=500_000)
+    boundary = read(named("EPSG:4326"))
     [warning] = boundary.warnings
     assert "WGS 84" in warning
 
@@ -80,6 +85,7 @@ def test_another_crs_is_refused(crs: object) -> None:
         (polygon(square(900_000.0)), "coordinates_out_of_range"),
         (polygon(square(north=-1_000.0)), "coordinates_out_of_range"),
         (polygon(circle(100)), "too_many_vertices"),
+        (polygon(square(100_000.0, side=40_000.0)), "too_large"),
     ],
 )
 def test_each_fault_has_its_code(geometry: Mapping[str, object], code: str) -> None:
@@ -111,7 +117,7 @@ def subprocess_modules() -> frozenset[str]:
         "import json, sys\n"
         "import worker.boundary.sandbox\n"
         "from worker.boundary.inline import boundary_from_geojson\n"
-        "boundary_from_geojson(json.loads(sys.argv[1]), max_vertices=10)\n"
+        "boundary_from_geojson(json.loads(sys.argv[1]), max_vertices=10, max_area_ha=1)\n"
         "print(json.dumps([name for name in sys.modules if '.' not in name]))\n"
     )
     answer = subprocess.run(

@@ -32,8 +32,8 @@ from worker.assessments.gcn_measures import (
     partners_of,
 )
 from worker.assessments.gcn_result import Habitat
-from worker.assessments.grid import Grid
 from worker.assessments.overlay import Layer
+from worker.boundary.grid import Grid
 from worker.boundary.model import Area
 
 GRID = Grid(CONSTANTS.grid_m)

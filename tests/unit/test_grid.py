@@ -7,7 +7,7 @@ import pytest
 import shapely
 from shapely import GeometryCollection, LineString, Polygon, box
 
-from worker.assessments.grid import Grid
+from worker.boundary.grid import Grid
 
 GRID = Grid(0.0001)
 

@@ -31,12 +31,12 @@ from worker.assessments.gcn_measures import (
     partners_of,
 )
 from worker.assessments.gcn_result import GcnResult, NewtSiteFact
-from worker.assessments.grid import Grid
 from worker.assessments.guards import no_checkpoint, require_pinned, usable_geometries
 from worker.assessments.layers import LayerCache, LayerKind
 from worker.assessments.lookups import tidy
 from worker.assessments.overlay import Geometries
 from worker.assessments.result import pinned_versions
+from worker.boundary.grid import Grid
 from worker.boundary.model import NewtSite, SurveyPonds
 from worker.reference.versions import ReferenceVersions
 from worker.settings import GcnConstants
@@ -72,7 +72,8 @@ def assess_gcn(
 
     ``layers`` outlives an assessment if it is kept by the caller. ``checkpoint`` is called between
     pieces of work and may raise to interrupt. Raises ReferenceDataMissing if a layer is not pinned
-    or empty, and ReferenceDataError if one is incomplete or holds an unusable geometry.
+    or empty, ReferenceDataError if one is incomplete or holds an unusable geometry, and
+    BoundaryError ``too_many_vertices`` if ponds overlap in the extent of the sites without end.
     """
     needed = required_layers(has_survey=survey is not None)
     require_pinned(versions, needed)
@@ -95,10 +96,12 @@ def assess_gcn(
             known = _national_ponds(connection, versions.of(NATIONAL_PONDS), near)
         else:
             known = surveyed(survey)
-        ponds = clipped_ponds(known, extent, grid)
-        checkpoint()
+        ponds = clipped_ponds(known, extent, grid, checkpoint)
         pond_zone = grid.buffer(
-            ponds.shapes, constants.pond_buffer_m, constants.segments_per_quadrant
+            ponds.shapes,
+            constants.pond_buffer_m,
+            constants.segments_per_quadrant,
+            checkpoint=checkpoint,
         )
         checkpoint()
         pieces = habitat_pieces(extent, zones, pond_zone, grid)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
-from worker.assessments.grid import Grid
+from worker.assessments.guards import no_checkpoint
 from worker.assessments.overlay import Geometries, KeyT, Layer
+from worker.boundary.grid import Grid
 from worker.boundary.model import Area, Pans, SurveyPonds, TmpImp
+from worker.errors import BoundaryError
 from worker.settings import GcnConstants
+
+# Ponds that lie beside each other share the points of their file and of the extent among them.
+MAX_POND_POINTS = 4_000_000
+_CLIPPED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +81,44 @@ def not_surveyed(shapes: Geometries) -> Ponds:
     return Ponds(shapes, (pans,) * len(shapes), (tmp_imp,) * len(shapes))
 
 
-def clipped_ponds(ponds: Ponds, extent: Extent, grid: Grid) -> Ponds:
-    """Rule 3: what of the ponds lies in the extent; those outside of it are left out."""
+def clipped_ponds(
+    ponds: Ponds,
+    extent: Extent,
+    grid: Grid,
+    checkpoint: Callable[[], None] = no_checkpoint,
+    *,
+    max_points: int = MAX_POND_POINTS,
+) -> Ponds:
+    """Rule 3: what of the ponds lies in the extent; those outside of it are left out.
+
+    ``checkpoint`` is called between pieces of work and may raise to interrupt. Raises BoundaryError
+    ``too_many_vertices``: of ponds upon each other, each takes a share of the extent's outline.
+    """
     shapely.prepare(extent.whole)
     near = np.flatnonzero(shapely.intersects(extent.whole, ponds.shapes))
-    shapes = grid.clip(grid.snap(ponds.shapes[near]), extent.whole)
+    shapes = grid.snap(ponds.shapes[near])
+    points = 0
+    for start in range(0, len(shapes), _CLIPPED_AT_ONCE):
+        some = slice(start, start + _CLIPPED_AT_ONCE)
+        shapes[some] = grid.clip(shapes[some], extent.whole)
+        points += int(shapely.get_num_coordinates(shapes[some]).sum())
+        if points > max_points:
+            raise _too_many_points(max_points)
+        checkpoint()
     has_area = shapely.area(shapes) > 0
     kept = near[has_area].tolist()
     return Ponds(
         shapes[has_area],
         tuple(ponds.pans[index] for index in kept),
         tuple(ponds.tmp_imp[index] for index in kept),
+    )
+
+
+def _too_many_points(limit: int) -> BoundaryError:
+    return BoundaryError(
+        "too_many_vertices",
+        f"The ponds in and around the sites overlap each other so often that together they have"
+        f" more than {limit:,} points. Please send fewer sites or ponds at once.",
     )
 
 

@@ -19,8 +19,8 @@ from worker.assessments.gcn_result import (
     PondFrequencyByPartner,
     ZoneName,
 )
-from worker.assessments.grid import Grid
 from worker.assessments.overlay import AREA_NOISE_M2, Geometries, Share, largest
+from worker.boundary.grid import Grid
 from worker.boundary.model import Pans, TmpImp
 
 # Shown to a thousandth of a square metre; the grid knows no more.

@@ -10,6 +10,9 @@ from shapely.errors import GEOSException
 from worker.errors import ReferenceDataError, ReferenceDataMissing
 from worker.reference.versions import ReferenceVersions
 
+# What GEOS says then: the name of C++'s exception.
+_OUT_OF_MEMORY = "bad_alloc"
+
 
 def no_checkpoint() -> None:
     """The checkpoint of an assessment that nothing interrupts."""
@@ -29,11 +32,14 @@ def require_pinned(versions: ReferenceVersions, layers: Iterable[str]) -> None:
 def usable_geometries() -> Iterator[None]:
     """Raise ReferenceDataError ``reference_geometry_unusable`` for what GEOS refuses.
 
-    Sites were validated, so it is a feature of a layer that GEOS cannot work with.
+    Sites were validated, so it is a feature of a layer that GEOS cannot work with; unless there is
+    too little memory here and now, which is a MemoryError as elsewhere in Python.
     """
     try:
         yield
     except GEOSException as error:
+        if _OUT_OF_MEMORY in str(error):
+            raise MemoryError(str(error)) from error
         raise ReferenceDataError(
             "reference_geometry_unusable",
             "A reference layer has a geometry that cannot be measured.",

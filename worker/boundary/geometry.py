@@ -17,6 +17,7 @@ from worker.errors import BoundaryError
 # RFC 7946 allows altitude; shapefiles may add a measure. Both are dropped.
 _MAX_DIMENSIONS = 4
 _MIN_RING_POSITIONS = 4
+_M2_PER_HA = 10_000
 
 
 class VertexBudget:
@@ -31,6 +32,24 @@ class VertexBudget:
         self._left -= count
         if self._left < 0:
             raise too_many_vertices(self._limit)
+
+
+class AreaBudget:
+    """Adds up the area of a whole file: what lies within it and around it is read and measured."""
+
+    def __init__(self, limit_ha: float) -> None:
+        self._limit_ha = limit_ha
+        self._left_ha = limit_ha
+
+    def take(self, area_m2: float) -> None:
+        """Raises BoundaryError ``too_large``."""
+        self._left_ha -= area_m2 / _M2_PER_HA
+        if self._left_ha < 0:
+            raise BoundaryError(
+                "too_large",
+                f"What is drawn covers more than {self._limit_ha:,g} hectares, which is the limit."
+                " Please check the drawing and its coordinate reference system.",
+            )
 
 
 def too_many_vertices(limit: int) -> BoundaryError:

@@ -10,7 +10,11 @@ _ADDED_VERTICES = 1_500_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, processor time in seconds, ``memory_mb`` on top of the child's own."""
+    """Sizes in bytes, processor time in seconds, ``memory_mb`` on top of the child's own.
+
+    The last four are constants of the newt method: what it draws around sites and ponds is part of
+    what their file costs.
+    """
 
     max_bytes: int
     max_expanded_bytes: int
@@ -18,8 +22,13 @@ class Limits:
     max_ratio: int
     max_vertices: int
     max_features: int
+    max_area_ha: float
     cpu_seconds: int
     memory_mb: int
+    site_buffer_m: float
+    pond_buffer_m: float
+    segments_per_quadrant: int
+    grid_m: float
 
     @property
     def max_converted_vertices(self) -> int:

@@ -17,9 +17,10 @@ import shapely
 from worker.boundary import attributes, crs, geojson, shapefile
 from worker.boundary.archive import ZIP_MAGIC, GeoJsonFile, unpack
 from worker.boundary.crs import SourceCrs
-from worker.boundary.geometry import VertexBudget, polygonal
+from worker.boundary.geometry import AreaBudget, VertexBudget, polygonal
 from worker.boundary.limits import Limits
 from worker.boundary.model import Area, Boundary, BoundaryFeature, SurveyPond, SurveyPonds
+from worker.boundary.reach import try_reach
 from worker.boundary.sites import check_crossings, dissolved
 from worker.boundary.validate import check_shape
 from worker.errors import BoundaryError
@@ -34,8 +35,9 @@ def read_boundary(
     """Read ``path``; archives are unpacked into the empty directory ``target``.
 
     ``filename_hint`` is the name the user gave the file; it only words the refusal. Without
-    ``with_dwellings`` that attribute is not looked at, so nothing in it can be wrong. Raises
-    BoundaryError with any code of section 7 of the specification but ``survey_ponds_invalid``.
+    ``with_dwellings`` features are sites of newts: that attribute is not looked at, so nothing in
+    it can be wrong, and what lies around them is tried out. Raises BoundaryError with any code of
+    section 7 of the specification but ``survey_ponds_invalid``.
     """
     opened = _open(path, filename_hint, target, limits)
     read: list[BoundaryFeature] = []
@@ -55,9 +57,11 @@ def read_boundary(
             )
     has_dwellings = any(feature.dwellings is not None for feature in read)
     whole = None
+    shapes = [feature.geometry for feature in read]
     if len(read) > 1 and not has_dwellings:
-        shapes = [feature.geometry for feature in read]
         whole = dissolved(shapes, max_vertices=limits.max_vertices)
+    if not with_dwellings:
+        try_reach(shapes, limits.site_buffer_m, limits)
     return Boundary(tuple(read), opened.crs.value, has_dwellings, dissolved=whole)
 
 
@@ -78,7 +82,9 @@ def read_survey_ponds(
             tmp_imp = found.tmp_imp or "F"
             read.append(SurveyPond(feature.number, feature.geometry, found.pans, tmp_imp))
     # An assessment unites what lies around them.
-    check_crossings([pond.geometry for pond in read], max_vertices=limits.max_vertices)
+    shapes = [pond.geometry for pond in read]
+    check_crossings(shapes, max_vertices=limits.max_vertices)
+    try_reach(shapes, limits.pond_buffer_m, limits)
     return SurveyPonds(tuple(read), opened.crs.value, tuple(_without_tmp_imp(silent, len(read))))
 
 
@@ -137,6 +143,7 @@ def _open(path: Path, filename_hint: str, target: Path, limits: Limits) -> _Open
 def _features(opened: _Opened, limits: Limits) -> Generator[_Feature, None, None]:
     budget = VertexBudget(limits.max_vertices)
     converted = VertexBudget(limits.max_converted_vertices)
+    covered = AreaBudget(limits.max_area_ha)
     number = 0
     # Closed as soon as a feature is refused: GDAL has the file open until then.
     with closing(opened.features) as features:
@@ -146,6 +153,7 @@ def _features(opened: _Opened, limits: Limits) -> Generator[_Feature, None, None
             check_shape(area, where)
             area = crs.to_british_national_grid(area, opened.crs, where)
             converted.take(int(shapely.get_num_coordinates(area)))
+            covered.take(area.area)
             yield _Feature(number, area, values)
     if number == 0:
         raise BoundaryError(

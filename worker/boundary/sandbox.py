@@ -16,7 +16,7 @@ from worker.boundary.model import Boundary, SurveyPonds
 from worker.boundary.parser_process import ParserFailed, ParserProcess
 from worker.errors import BoundaryError, Interrupted
 from worker.logs import logger
-from worker.settings import BoundarySettings
+from worker.settings import BoundarySettings, GcnConstants
 
 log = logger(__name__)
 
@@ -32,8 +32,8 @@ class Sandbox:
     own, which suits a command that reads one file.
     """
 
-    def __init__(self, settings: BoundarySettings) -> None:
-        self._limits = _limits(settings)
+    def __init__(self, settings: BoundarySettings, newts: GcnConstants) -> None:
+        self._limits = _limits(settings, newts)
         self._wall_s = settings.boundary_wall_seconds
         # A child dies with the *thread* that started it (prctl(2), PR_SET_PDEATHSIG), so one
         # thread starts them all and lives as long as the sandbox.
@@ -81,9 +81,10 @@ class Sandbox:
         """The boundary in ``path``, every feature checked and in EPSG:27700.
 
         ``filename_hint``: what the user called the file; words a refusal, decides nothing. Without
-        ``with_dwellings`` that attribute is not looked at. Raises
-        BoundaryError with the codes of section 7; Interrupted after ``abort``; TransientError
-        ``parser_unavailable`` if no child can be started, or its disk or descriptors run out.
+        ``with_dwellings`` the features are sites of newts: that attribute is not looked at, and
+        what lies around them has to be within the child's limits too. Raises BoundaryError with the
+        codes of section 7; Interrupted after ``abort``; TransientError ``parser_unavailable`` if no
+        child can be started, or its disk or descriptors run out.
         """
         kind = wire.BOUNDARY if with_dwellings else wire.OUTLINES
         return self._read(kind, path, filename_hint, wire.decode_boundary)
@@ -165,7 +166,7 @@ class Sandbox:
         raise wire.parser_unavailable(reason)
 
 
-def _limits(settings: BoundarySettings) -> Limits:
+def _limits(settings: BoundarySettings, newts: GcnConstants) -> Limits:
     return Limits(
         max_bytes=settings.boundary_max_bytes,
         max_expanded_bytes=settings.boundary_max_expanded_bytes,
@@ -173,8 +174,13 @@ def _limits(settings: BoundarySettings) -> Limits:
         max_ratio=settings.boundary_max_ratio,
         max_vertices=settings.boundary_max_vertices,
         max_features=settings.boundary_max_features,
+        max_area_ha=settings.boundary_max_area_ha,
         cpu_seconds=settings.boundary_cpu_seconds,
         memory_mb=settings.boundary_memory_mb,
+        site_buffer_m=newts.site_buffer_m,
+        pond_buffer_m=newts.pond_buffer_m,
+        segments_per_quadrant=newts.segments_per_quadrant,
+        grid_m=newts.grid_m,
     )
 
 

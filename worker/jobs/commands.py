@@ -44,7 +44,7 @@ def assess_file(
     ReferenceDataMissing, ReferenceDataError and DependencyDown.
     """
     _require_file(boundary_file)
-    with Sandbox(settings.boundary) as sandbox:
+    with Sandbox(settings.boundary, settings.gcn) as sandbox:
         boundary = sandbox.read_boundary(boundary_file, filename_hint=boundary_file.name)
     sites = sites_from_boundary(boundary, dwellings=dwellings)
     with database.connection() as connection:
@@ -67,7 +67,7 @@ def assess_newts(
     """The newt assessment of a boundary file, with surveyed ponds or without; as above."""
     _require_file(boundary_file)
     survey = None
-    with Sandbox(settings.boundary) as sandbox:
+    with Sandbox(settings.boundary, settings.gcn) as sandbox:
         boundary = sandbox.read_boundary(
             boundary_file, filename_hint=boundary_file.name, with_dwellings=False
         )

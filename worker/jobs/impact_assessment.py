@@ -258,6 +258,7 @@ class QuoteJob:
         boundary = boundary_from_geojson(
             self._request.boundary.geometry.model_dump(exclude_none=True),
             max_vertices=self._tools.settings.boundary.boundary_max_vertices,
+            max_area_ha=self._tools.settings.boundary.boundary_max_area_ha,
         )
         (site,) = sites_from_boundary(boundary, dwellings=self._request.dwellings)
         named = replace(site, dwelling_category=self._request.dwelling_category)

@@ -193,6 +193,8 @@ class BoundarySettings(Concern):
     boundary_max_ratio: int = Field(200, ge=1)
     boundary_max_vertices: int = Field(500_000, ge=4)
     boundary_max_features: int = Field(10_000, ge=1)
+    # Two thirds of Greater London.
+    boundary_max_area_ha: float = Field(100_000, gt=0)
     boundary_cpu_seconds: int = Field(60, ge=1)
     boundary_wall_seconds: float = Field(90, gt=0)
     boundary_memory_mb: int = Field(1024, ge=128)
