@@ -16,6 +16,7 @@ import typer
 
 from worker import cli_operators, cli_reference, cli_schedule, errors, logs
 from worker.cli_tools import console, open_database, read_settings
+from worker.logs.printing import printable_line
 from worker.settings import DOMAINS, Settings
 
 app = typer.Typer(
@@ -90,13 +91,15 @@ def main() -> None:
             print(f"configuration: {problem}", file=sys.stderr)
         sys.exit(error.exit_code)
     except errors.WorkerError as error:
-        print(f"{error.code}: {error.sentence}", file=sys.stderr)
+        print(printable_line(f"{error.code}: {error.sentence}"), file=sys.stderr)
         if error.detail:
-            print(f"  {logs.redact(error.detail)}", file=sys.stderr)
+            # That of a load has a line for each finding.
+            for line in logs.redact(error.detail).split("\n"):
+                print(f"  {printable_line(line)}", file=sys.stderr)
         sys.exit(_exit_code(error))
     except Exception as error:  # noqa: BLE001 - the edge of the process: a line, then exit code 70
         print("internal_error: The command failed unexpectedly. Please report it.", file=sys.stderr)
-        print(f"  {logs.redact(_unforeseen(error))}", file=sys.stderr)
+        print(f"  {printable_line(logs.redact(_unforeseen(error)))}", file=sys.stderr)
         sys.exit(errors.EX_SOFTWARE)
 
 

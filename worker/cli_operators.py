@@ -13,6 +13,7 @@ import typer
 
 from worker import errors
 from worker.cli_tools import console, open_database, read_settings
+from worker.logs.printing import printable_line
 
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef
@@ -157,7 +158,8 @@ def show_letter(
             _say(f"error {job.error_code}: {sentence if reveal else masked_text(sentence)}")
         for name, value in sorted(case.letter.attributes.items()):
             _say(f"attribute {name}  {value['DataType']}  {_attribute(name, value, reveal)}")
-        _say(shown_body(message.body, reveal=reveal))
+        for line in shown_body(message.body, reveal=reveal).split("\n"):
+            _say(line)
     _say_overlooked(letters.look)
 
 
@@ -246,7 +248,8 @@ def _desk() -> Iterator[_Desk]:
 
 
 def _attribute(name: str, value: MessageAttributeValueTypeDef, reveal: bool) -> str:
-    from worker.reports.masking import printable, shown_value
+    from worker.logs.printing import printable
+    from worker.reports.masking import shown_value
 
     if isinstance(binary := value.get("BinaryValue"), bytes):
         return f"{len(binary)} bytes"
@@ -272,7 +275,8 @@ def _say_overlooked(look: Look) -> None:
 
 
 def _say(text: str) -> None:
-    console().print(text, markup=False, highlight=False, soft_wrap=True)
+    """One line, whatever the messages and errors that it tells of hold."""
+    console().print(printable_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _age(sent_at: datetime | None, now: datetime) -> str:

@@ -11,6 +11,11 @@ from tests.fakes.environment import Environment
 from tests.fakes.submissions import quote, request
 
 MARK = "Chaffinch-Close-17"
+SCHEDULED = {
+    "jobType": "water.licence-updates",
+    "scheduledTime": "2026-06-15T07:15:00Z",
+    "runDate": "2026-06-15",
+}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,7 @@ MARK = "Chaffinch-Close-17"
         (json.dumps({"jobType": "unheard-of", "jobId": "1", "name": MARK}), "job_type_unknown"),
         (json.dumps(request(development_name=MARK, dwelling_type=[MARK])), "payload_invalid"),
         (f'{{"job_id": "{MARK}"', "message_not_json"),
+        (json.dumps({**SCHEDULED, f"{MARK}\n": 1}), "payload_invalid"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "",
 )

@@ -189,6 +189,33 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
     assert "sent by mistake" in command(environment, "jobs", "show", "job-1")
 
 
+def test_what_a_message_holds_forges_no_line_and_moves_no_cursor(environment: Environment) -> None:
+    forged = "\x1b[2J\nffffffff-0000  1m 0s  impact-assessment  receives 1  stranded: forged"
+    told: dict[str, object] = {"jobType": "water.licence-updates", "runDate": "2026-06-15"}
+    message_id = environment.send({**told, "scheduledTime": "2026-06-15T07:15:00Z", forged: 1})
+    with environment.worker() as worker:
+        worker.wait_until(lambda: environment.dead_letters() == 1, "dead letter")
+    marked = environment.aws.sqs.send_message(
+        QueueUrl=environment.queue.dlq_url,
+        MessageBody="{}",
+        MessageAttributes={"Origin": {"DataType": "String", "StringValue": f"x\n{forged[5:]}"}},
+    )["MessageId"]
+
+    for arguments in (
+        ("dlq", "list"),
+        ("dlq", "show", message_id),
+        ("dlq", "show", message_id, "--reveal"),
+        ("dlq", "show", marked),
+        ("jobs", "show", message_id),
+    ):
+        said = command(environment, *arguments)
+        assert "\x1b" not in said
+        assert not [line for line in said.splitlines() if line.startswith("ffffffff-0000")]
+    refused = worker.wait_for("message.invalid")
+    assert "forged" not in str(refused)
+    assert [sent for sent in environment.notify.sent if "forged" in str(sent.personalisation)] == []
+
+
 def test_a_failed_job_is_retried_once_its_cause_is_mended(environment: Environment) -> None:
     fail_jobs(environment, "job-1")
     put_site(environment)

@@ -17,7 +17,9 @@ from worker.jobs.payloads import (
     job_key,
     parse_request,
     request_hash,
+    validated,
 )
+from worker.jobs.scheduled import ScheduledRequest
 from worker.queue.envelope import open_envelope
 
 
@@ -125,6 +127,34 @@ def test_a_long_list_of_problems_is_cut() -> None:
     edps = [{"label": number} for number in range(30)]
     boundary = geometry() | {"intersectingEdps": edps}
     assert sentence(quote_body(boundaryGeojson=boundary)).endswith("; and 20 more")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("appRef", "appRef: "),
+        ("\x1b[2Jforged", "a key: "),
+        ("one\ntwo", "a key: "),
+        ("jane@example.com", "a key: "),
+        ("07700900123", "a key: "),
+        ("a" * 100_000, "a key: "),
+    ],
+    ids=lambda value: value[:8],
+)
+def test_a_key_that_has_no_place_is_named_only_if_it_looks_like_a_field(
+    key: str, told: str
+) -> None:
+    body = {"jobType": "water.licence-updates", "scheduledTime": "2026-06-15T07:15:00Z"}
+    with pytest.raises(MessageError) as caught:
+        validated(ScheduledRequest, {**body, "runDate": "2026-06-15", key: 1})
+    assert caught.value.sentence == f"{told}Extra inputs are not permitted"
+
+
+def test_no_character_of_a_wrong_run_id_is_told() -> None:
+    body = {"jobType": "x", "scheduledTime": "2026-06-15T07:15:00Z", "runDate": "2026-06-15"}
+    with pytest.raises(MessageError) as caught:
+        validated(ScheduledRequest, {**body, "runId": "\x1b"})
+    assert caught.value.sentence == "runId: is not a UUID"
 
 
 def test_a_whole_number_may_be_written_with_a_fraction_of_zero() -> None:

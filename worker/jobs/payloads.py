@@ -27,6 +27,11 @@ from worker.queue.envelope import Envelope, JsonObject
 from worker.settings import IMPACT_ASSESSMENT
 
 _MAX_PROBLEMS = 10
+_MAX_SENTENCE = 2_000
+# Of a name that has no place in a payload, only what can be a misspelt one of ours is told.
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# pydantic's own words for a UUID quote a character of the value.
+_WORDS = {"missing": "is required", "uuid_parsing": "is not a UUID"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -254,14 +259,21 @@ def job_key(request: Request) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    """Which fields are wrong and how, never with the values, which may be personal."""
+    """Which fields are wrong and how, never with the values, which may be personal.
+
+    It reaches logs, e-mails and terminals, so that a key of the message is only told if it looks
+    like a field's name: any other may be as long as the message, and hold whatever it likes.
+    """
     items = error.errors(include_input=False, include_context=False, include_url=False)
     problems: list[str] = []
     for item in items[:_MAX_PROBLEMS]:
-        field = ".".join(str(part) for part in item["loc"])
-        what = "is required" if item["type"] == "missing" else item["msg"]
-        what = what.removeprefix("Value error, ")
+        field = ".".join(_named(part) for part in item["loc"])
+        what = _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, ")
         problems.append(f"{field}: {what}" if field else what)
     if len(items) > _MAX_PROBLEMS:
         problems.append(f"and {len(items) - _MAX_PROBLEMS} more")
-    return "; ".join(problems)
+    return "; ".join(problems)[:_MAX_SENTENCE]
+
+
+def _named(part: str | int) -> str:
+    return str(part) if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "a key"

@@ -7,6 +7,7 @@ import re
 
 from worker.errors import MessageError
 from worker.logs import redact
+from worker.logs.printing import printable
 from worker.queue.envelope import read_json
 
 _EMAIL = "[e-mail]"
@@ -63,11 +64,6 @@ def masked_text(text: str) -> str:
 def shown_value(name: str, value: str) -> str:
     """What stands under ``name``, masked as in a body; an id keeps its digits."""
     return printable(str(_member(name, value)))
-
-
-def printable(text: str) -> str:
-    """``text`` with escapes for what would move the cursor or hide what is there."""
-    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 
 
 def _masked_body(body: str) -> str:
