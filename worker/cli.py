@@ -96,6 +96,8 @@ def main() -> None:
             # That of a load has a line for each finding.
             for line in logs.redact(error.detail).split("\n"):
                 print(f"  {printable_line(line)}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(f"  {printable_line(note)}", file=sys.stderr)
         sys.exit(_exit_code(error))
     except Exception as error:  # noqa: BLE001 - the edge of the process: a line, then exit code 70
         print("internal_error: The command failed unexpectedly. Please report it.", file=sys.stderr)

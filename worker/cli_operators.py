@@ -18,7 +18,7 @@ from worker.logs.printing import printable_line
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-    from worker.jobs.triage import Redriven, Triage
+    from worker.jobs.triage import Dropped, Redriven, Triage
     from worker.ledger.operations import Operations
     from worker.queue.dlq import Look
     from worker.queue.sqs import SqsQueue
@@ -202,14 +202,8 @@ def drop_letters(
         raise typer.BadParameter("--reason has to say something")
     with _desk() as desk:
         letters = desk.dead_letters()
-        cases = letters.drop(wanted, reason)
-    for case in cases:
-        _say(f"dropped {case.message_id}  job {case.job_key or '-'}")
-        if case.job is not None and case.job.status == "PENDING":
-            _say(
-                f"  its job is still open and times out without another message:"
-                f" 'worker jobs cancel {case.job.key}' ends it now"
-            )
+        for one in letters.drop(wanted, reason):
+            _say_dropped(one)
     _say_overlooked(letters.look)
 
 
@@ -264,6 +258,19 @@ def _say_redriven(one: Redriven) -> None:
     )
     if one.left_behind:
         _say("  the dead letter is still there: somebody else held it; its twin is recognised")
+
+
+def _say_dropped(one: Dropped) -> None:
+    case = one.case
+    if one.left_behind:
+        _say(f"not dropped {case.message_id}: somebody else holds it, try again in a minute")
+        return
+    _say(f"dropped {case.message_id}  job {case.job_key or '-'}")
+    if case.job is not None and case.job.status == "PENDING":
+        _say(
+            f"  its job is still open and times out without another message:"
+            f" 'worker jobs cancel {case.job.key}' ends it now"
+        )
 
 
 def _say_overlooked(look: Look) -> None:

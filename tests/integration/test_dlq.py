@@ -13,7 +13,9 @@ import pytest
 from tests.fakes.commands import run_command
 from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
 from tests.fakes.messages import assessment_body, job_body, message, quote_body
-from worker.demo.aws import AwsEmulator, QueuePair
+from tests.fakes.sqs_server import SqsServer
+from worker.demo.aws import AwsEmulator, QueuePair, create_queue_pair
+from worker.demo.fake_service import Misbehaviour, Reply
 from worker.errors import CommandRefused, MessageError, PermanentError, TransientError
 from worker.jobs.payloads import job_key, parse_request, request_hash, validated
 from worker.jobs.reference_load import ReferenceLoadRequest
@@ -148,6 +150,25 @@ def test_more_letters_than_a_page_are_all_seen_once(bench: Bench) -> None:
     assert bench.count(bench.urls.dlq_url) == 23
 
 
+def test_a_letter_that_stands_twice_in_a_page_is_put_back_once(bench: Bench) -> None:
+    with SqsServer() as double:
+        client, pair = double.client, create_queue_pair(double.client, "jobs")
+        sent = client.send_message(QueueUrl=pair.dlq_url, MessageBody="{}")["MessageId"]
+        (letter,) = client.receive_message(
+            QueueUrl=pair.dlq_url, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+        )["Messages"]
+        page = json.loads(json.dumps([letter, letter]))
+        double.misbehave("ReceiveMessage", Misbehaviour(Reply(200, {"Messages": page})))
+        dlq = DeadLetterQueue(client, pair.dlq_url, pair.url)
+        triage = Triage(dlq, bench.operations, max_body_bytes=LIMIT)
+
+        (done,) = triage.redrive(Choice(everything=True))
+
+        assert (done.case.message_id, done.left_behind) == (sent, False)
+        counted = client.get_queue_attributes(QueueUrl=pair.url, AttributeNames=["All"])
+        assert counted["Attributes"]["ApproximateNumberOfMessages"] == "1"
+
+
 def test_a_look_that_takes_longer_than_letters_are_hidden_sees_all_of_them(bench: Bench) -> None:
     sent = {bench.letter() for _ in range(40)}
     dlq = DeadLetterQueue(bench.sqs, bench.urls.dlq_url, bench.urls.url, hidden_s=1)
@@ -264,11 +285,15 @@ def test_a_redriven_letter_that_the_worker_refuses_shows_the_refusal(bench: Benc
 def test_a_record_of_a_redrive_that_comes_late_leaves_the_refusal(bench: Bench) -> None:
     old = bench.letter()
     bench.waiting(old)
-    # The worker was quicker than the command, which records what it has sent.
-    entry = new_job("message:new", type=UNREADABLE, message_id="new")
-    bench.ledger.ledger.record_invalid(entry, BROKEN, ())
 
-    bench.operations.redriven(bench.operations.jobs_of([old])[old], old, "new")
+    def send() -> str:
+        # The worker is quicker than the command, which records what it has sent.
+        entry = new_job("message:new", type=UNREADABLE, message_id="new")
+        bench.ledger.ledger.record_invalid(entry, BROKEN, ())
+        return "new"
+
+    job = bench.operations.jobs_of([old])[old]
+    bench.operations.redrive(job, old, send, opening=True)
 
     assert bench.operations.jobs_of(["new"])["new"].key == "message:new"
 
@@ -344,7 +369,8 @@ def test_a_dropped_letter_is_gone_and_its_reason_is_kept(bench: Bench) -> None:
     old = bench.letter()
     bench.failed(old)
 
-    bench.triage.drop(old, "the applicant has withdrawn")
+    (dropped,) = bench.triage.drop(old, "the applicant has withdrawn")
+    assert not dropped.left_behind
 
     assert bench.triage.list(limit=10) == ()
     note = "SELECT note FROM jobs.intervention WHERE action = 'drop' AND message_id = %s"
@@ -357,7 +383,7 @@ def test_an_id_that_is_not_there_is_said(bench: Bench) -> None:
     for act in (
         lambda: bench.triage.find("nothing"),
         lambda: tuple(bench.triage.redrive(Choice(ids=frozenset({"nothing"})))),
-        lambda: bench.triage.drop("nothing", "why"),
+        lambda: tuple(bench.triage.drop("nothing", "why")),
     ):
         with pytest.raises(CommandRefused) as raised:
             act()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 
+from tests.fakes.clients import database_settings
 from tests.fakes.ledger import LedgerBench, delivery, new_job, outcomes, reaped, status
-from worker.errors import CommandRefused, PermanentError, TransientError
+from worker.clients.db import Database
+from worker.errors import CommandRefused, DependencyDown, PermanentError, TransientError
 from worker.ledger.ledger import ATTEMPTS_EXHAUSTED, JOB_POISON, LeaseLost, remember_message
 from worker.ledger.models import (
     UNREADABLE,
@@ -327,16 +329,77 @@ def test_a_failed_job_is_opened_again_once(bench: LedgerBench, operations: Opera
     bench.ledger.fail(bench.claimed(), BROKEN, ())
     known = operations.jobs_of(["message-1"])["message-1"]
 
-    assert operations.reopen(known) is True
-    assert operations.reopen(known) is False
-    operations.redriven(known, "message-1", "message-2")
+    def redrive(new_id: str) -> bool:
+        _, opened = operations.redrive(known, "message-1", lambda: new_id, opening=True)
+        return opened
+
+    assert redrive("message-2") is True
+    assert redrive("message-3") is False
 
     claim = bench.claimed(new_job(message_id="message-2"))
     assert claim.job.reopenings == 1
     bench.ledger.fail(claim, BROKEN, ())
     # Its twin, of a redrive that was begun twice, was recorded too and opens nothing.
-    operations.redriven(known, "message-1", "message-3")
     assert isinstance(bench.claim(new_job(message_id="message-3")), Finished)
+
+
+def test_a_worker_that_has_a_redriven_message_at_once_waits_until_its_job_knows_it(
+    bench: LedgerBench, operations: Operations
+) -> None:
+    bench.ledger.fail(bench.claimed(), BROKEN, ())
+    known = operations.jobs_of(["message-1"])["message-1"]
+    with ThreadPoolExecutor(1) as pool:
+        answers: list[Future[object]] = []
+
+        def send() -> str:
+            answers.append(pool.submit(bench.claim, new_job(message_id="message-2")))
+            wait_for_lock(bench, 1)
+            return "message-2"
+
+        # The second letter of a job that this redrive has opened, and that has failed since.
+        operations.redrive(known, "message-1", send, opening=False)
+        (answer,) = answers
+
+        assert answer.result() == Finished(known.id, JobStatus.FAILED, "geometry_invalid")
+    assert bench.value("SELECT reopenings FROM jobs.job") == 0
+
+
+def test_a_letter_that_is_not_sent_leaves_its_job_failed_with_its_code(
+    bench: LedgerBench, operations: Operations
+) -> None:
+    bench.ledger.fail(bench.claimed(), BROKEN, ())
+    known = operations.jobs_of(["message-1"])["message-1"]
+
+    def send() -> str:
+        raise AWAY
+
+    with pytest.raises(TransientError):
+        operations.redrive(known, "message-1", send, opening=True)
+
+    assert operations.jobs_of(["message-1"])["message-1"] == known
+    assert (known.status, known.error_code) == ("FAILED", "geometry_invalid")
+
+
+def test_a_queue_that_is_slow_to_take_a_letter_does_not_keep_its_job_locked(
+    bench: LedgerBench,
+) -> None:
+    bench.ledger.fail(bench.claimed(), BROKEN, ())
+
+    def send() -> str:
+        # Gives up after the lock_timeout that workers have.
+        with psycopg.connect(bench.url, options="-c lock_timeout=10s") as worker:
+            worker.execute("SELECT FROM jobs.job FOR UPDATE")
+        return "message-2"
+
+    with Database(database_settings(bench.url)) as database:
+        operations = Operations(database.connection, made_by="ann")
+        known = operations.jobs_of(["message-1"])["message-1"]
+        with pytest.raises(DependencyDown):
+            operations.redrive(known, "message-1", send, opening=True)
+
+    assert status(bench) == "FAILED"
+    # Should the message have been sent after all, it opens the job by itself.
+    assert isinstance(bench.claim(new_job(message_id="message-2")), Claim)
 
 
 def test_the_entry_of_an_unreadable_message_keeps_its_verdict(
@@ -346,8 +409,7 @@ def test_the_entry_of_an_unreadable_message_keeps_its_verdict(
     bench.ledger.record_invalid(entry, BROKEN, ())
     known = operations.jobs_of(["m1"])["m1"]
 
-    assert operations.reopen(known) is False
-    operations.redriven(known, "m1", "m2")
+    assert operations.redrive(known, "m1", lambda: "m2", opening=True) == ("m2", False)
 
     assert status(bench, "message:m1") == "FAILED"
     # Readable now, it becomes the job that it asks for.
@@ -372,7 +434,9 @@ def test_a_redrive_is_recorded_while_a_worker_claims_the_message_it_has_sent(
     with ThreadPoolExecutor() as pool, psycopg.connect(bench.url) as worker:
         # As at a claim: the job first, then the message.
         worker.execute("SELECT FROM jobs.job WHERE id = %s FOR UPDATE", (known.id,))
-        recorded = pool.submit(operations.redriven, known, "message-1", "message-2")
+        recorded = pool.submit(
+            operations.redrive, known, "message-1", lambda: "message-2", opening=True
+        )
         ends_at = time.monotonic() + 20
         while not bench.value(
             "SELECT count(*) FROM pg_stat_activity"

@@ -86,8 +86,8 @@ def test_the_redriven_letter_of_an_erased_job_is_computed_again(
     erase(bench)
     job = operations.jobs_of(["message-1"])["message-1"]
 
-    assert operations.reopen(job) is True
-    operations.redriven(job, "message-1", "message-2")
+    _, opened = operations.redrive(job, "message-1", lambda: "message-2", opening=True)
+    assert opened is True
 
     assert isinstance(bench.claim(AGAIN), Claim)
 
@@ -185,7 +185,9 @@ def test_a_stranded_letter_of_a_job_that_succeeded_makes_nothing_due_again(
     bench.ledger.succeed(claim, {}, (delivery(), delivery("completed", required=False)))
     assert deliver_all(bench) == ["result", "completed"]
 
-    assert operations.reopen(operations.jobs_of(["message-1"])["message-1"]) is False
+    job = operations.jobs_of(["message-1"])["message-1"]
+    _, opened = operations.redrive(job, "message-1", lambda: "message-2", opening=True)
+    assert opened is False
 
     assert bench.outbox.remaining(claim.job.id).pending == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from tests.fakes.commands import command, start
 from tests.fakes.environment import FAILED, SWEEPS, Environment
 from tests.fakes.ledger import LedgerBench, new_job
 from tests.fakes.sqs_proxy import SqsProxy
+from tests.fakes.sqs_server import INTERNAL_ERROR, INVALID_HANDLE, SqsServer
 from tests.fakes.submissions import put_broken_site, put_site, request
 
 PATIENCE_S = 30.0
@@ -50,6 +52,12 @@ def held_before_reopening(environment: Environment, key: str) -> Iterator[Callab
     with psycopg.connect(environment.database_url) as connection:
         connection.execute("SELECT FROM jobs.job WHERE key = %s FOR UPDATE", (key,))
         yield lambda: wait_until(lambda: environment.value(waiting) == 1, "redrive at the ledger")
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error) of a command that may fail."""
+    said, complaint = process.communicate(timeout=60)
+    return process.returncode, said, complaint
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -113,7 +121,8 @@ def test_a_redrive_killed_at_any_step_loses_nothing_and_its_job_runs_once(
         job_id: environment.value("SELECT status::text FROM jobs.job WHERE key = %s", job_id)
         for job_id in letters
     }
-    assert states == {"before-reopen": "FAILED", **dict.fromkeys(seams, "PENDING")}
+    recorded = {"before-delete", "after-delete"}
+    assert states == {job_id: "PENDING" if job_id in recorded else "FAILED" for job_id in letters}
 
     assert "4 redriven" in command(environment, "dlq", "redrive", "--all")
     with environment.worker() as worker:
@@ -187,6 +196,56 @@ def test_dead_letters_are_listed_shown_without_personal_data_and_dropped(
     assert message_id in dropped
     assert environment.dead_letters() == 2
     assert "sent by mistake" in command(environment, "jobs", "show", "job-1")
+
+
+def test_a_redrive_that_a_failed_send_has_ended_takes_all_letters_when_it_is_run_again(
+    on_double: Environment, double: SqsServer
+) -> None:
+    letters = fail_jobs(on_double, "job-1", "job-2", "job-3")
+    again = ("dlq", "redrive", "--all", "--code", "geometry_invalid")
+
+    double.misbehave("SendMessage", INTERNAL_ERROR)
+    code, said, complaint = ended(start(on_double, *again))
+    assert (code, said) == (69, "")
+    assert complaint.startswith("queue_unavailable: ")
+    assert any(f"Dead letter {letter} stays" in complaint for letter in letters.values())
+    assert "3 redriven" in command(on_double, *again)
+    assert (on_double.dead_letters(), on_double.messages()) == (0, 3)
+
+
+def test_what_a_redrive_or_a_drop_has_done_is_told_although_it_cannot_go_on(
+    on_double: Environment, double: SqsServer
+) -> None:
+    letters = fail_jobs(on_double, "job-1")
+    (first,) = letters.values()
+    twin = on_double.send(request("job-1"))
+    with on_double.worker() as worker:
+        worker.wait_until(lambda: on_double.dead_letters() == 2, "dead letters")
+
+    double.misbehave("DeleteMessage", INVALID_HANDLE)
+    dropped = command(on_double, "dlq", "drop", "job-1", "--reason", "sent by mistake")
+    double.misbehave("DeleteMessage", *[INTERNAL_ERROR] * 3)
+    code, _, complaint = ended(start(on_double, "dlq", "redrive", "job-1"))
+
+    (kept,) = (one for one in (first, twin) if f"not dropped {one}: " in dropped)
+    (gone,) = {first, twin} - {kept}
+    assert f"dropped {gone}  job job-1" in dropped
+    assert code == 69
+    assert f"Dead letter {kept} is back as " in complaint
+    assert (on_double.dead_letters(), on_double.messages()) == (1, 1)
+
+
+def test_letters_that_sqs_does_not_give_back_are_told_and_retried_in_one_look(
+    on_double: Environment, double: SqsServer
+) -> None:
+    fail_jobs(on_double, "job-1", "job-2")
+    double.operations.failing_entries = frozenset({0})
+
+    code, said, complaint = ended(start(on_double, "jobs", "retry", "job-1"))
+
+    assert (code, "job-1 is PENDING" in said, "redriven" in said) == (0, True, True)
+    (line,) = [json.loads(one) for one in complaint.splitlines()]
+    assert (line["message"], line["letters"]) == ("dlq.not_given_back", 1)
 
 
 def test_what_a_message_holds_forges_no_line_and_moves_no_cursor(environment: Environment) -> None:

@@ -47,8 +47,8 @@ _KEEPALIVE: dict[str, str] = {
     "tcp_user_timeout": "20000",
 }
 # What the probe before each poll would meet too: no or no usable connection, a server that shuts
-# down, too many connections, a standby.
-_AWAY = ("08", "57P", "53300", "25006")
+# down, too many connections, a standby. 25P03: the server has ended a transaction that was idle.
+_AWAY = ("08", "57P", "53300", "25006", "25P03")
 _LOCK_NOT_AVAILABLE = "55P03"
 _SERIALIZATION = frozenset({"40001", "40P01"})
 _UNAVAILABLE = "The database can't be reached."

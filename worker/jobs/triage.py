@@ -1,9 +1,10 @@
 """What operators do about dead letters and about jobs that have ended badly or should end.
 
-A letter that goes back is on one of the two queues at every moment: the job is opened again, then
-the message is sent and recorded, then the dead letter deleted. A command that dies in between
-leaves at most a second message. The ledger knows it for a duplicate, unless the command died before
-it recorded what it had sent and the other message has failed by then: the job is tried once more.
+A letter that goes back is on one of the two queues at every moment: the message is sent, and with
+the record of it the job is open again, then the dead letter is deleted. A command that dies in
+between leaves at most a second message. The ledger knows it for a duplicate, unless the command
+died before it recorded what it had sent and the other message has failed by then: the job is tried
+once more.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn, Protocol
 
-from worker.errors import CommandRefused, MessageError
+from worker.errors import CommandRefused, MessageError, WorkerError
 from worker.jobs.stored import stored_body
 from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
 from worker.ledger.operations import Operations
@@ -82,6 +84,14 @@ class Redriven:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A dead letter that is gone, or ``left_behind`` since somebody else holds it."""
+
+    case: Case
+    left_behind: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Retried:
     """What became of a retried job: its status, and the messages that will bring it."""
 
@@ -131,54 +141,74 @@ class Triage:
             self._not_found({wanted})
         return found
 
-    def redrive(
-        self, choice: Choice, *, opened: frozenset[int] = frozenset()
-    ) -> Iterator[Redriven]:
+    def redrive(self, choice: Choice) -> Iterator[Redriven]:
         """Put letters back on their queue, one after the other, each reported when it is done.
 
-        ``opened``: jobs that are open again already. Raises CommandRefused
-        ``dead_letter_not_found`` at the end for each id that was not there.
+        Raises CommandRefused ``dead_letter_not_found`` at the end for each id that was not there.
         """
-        missing, reopened = set(choice.ids), set(opened)
-        # One that fails again at once comes back while we look; it is not taken a second time.
-        ours: set[str] = set()
+        missing = set(choice.ids)
         with self._browse() as cases:
-            for case in _chosen(choice, cases):
-                if case.message_id in ours:
-                    continue
-                missing -= {case.message_id, case.job_key}
-                done = self._redrive(case, reopened)
-                ours.add(done.new_id)
+            for done in self._put_back(_chosen(choice, cases)):
+                missing -= {done.case.message_id, done.case.job_key}
                 yield done
         if missing:
             self._not_found(missing)
 
-    def drop(self, wanted: str, reason: str) -> tuple[Case, ...]:
-        """Throw letters away, the reason recorded first; CommandRefused if there are none."""
-        choice = Choice(ids=frozenset({wanted}))
-        dropped: list[Case] = []
+    def redrive_job(self, job: StoredJob) -> Iterator[Redriven]:
+        """Put every letter back that the ledger knows this job by; none if there is none."""
+        with self._browse() as cases:
+            ours = (case for case in cases if case.job is not None and case.job.id == job.id)
+            yield from self._put_back(ours)
+
+    def drop(self, wanted: str, reason: str) -> Iterator[Dropped]:
+        """Throw letters away, one after the other, the reason recorded first.
+
+        Raises CommandRefused ``dead_letter_not_found`` at the end if there was none.
+        """
+        choice, found = Choice(ids=frozenset({wanted})), False
         with self._browse() as cases:
             for case in _chosen(choice, cases):
+                found = True
                 self._operations.dropped(case.job, case.message_id, reason)
-                self._dlq.delete(case.letter)
-                dropped.append(case)
-        if not dropped:
+                yield Dropped(case, left_behind=not self._deleted(case))
+        if not found:
             self._not_found({wanted})
-        return tuple(dropped)
 
-    def _redrive(self, case: Case, reopened: set[int]) -> Redriven:
-        job, fresh = case.job, False
-        # Once a command: a second letter of the same job is its duplicate.
-        if job is not None and job.id not in reopened:
-            fresh = self._operations.reopen(job)
-            reopened.add(job.id)
-        new_id = self._dlq.send_back(case.letter)
-        self._operations.redriven(job, case.message_id, new_id)
+    def _put_back(self, cases: Iterator[Case]) -> Iterator[Redriven]:
+        # A job is opened once a command: a second letter of it is its duplicate.
+        opened: set[int] = set()
+        # One that fails again at once comes back while we look; it is not taken a second time.
+        ours: set[str] = set()
+        for case in cases:
+            if case.message_id in ours:
+                continue
+            job = case.job
+            with _told(
+                f"Dead letter {case.message_id} stays, its job as it was: redrive it again."
+            ):
+                new_id, fresh = self._operations.redrive(
+                    job,
+                    case.message_id,
+                    partial(self._dlq.send_back, case.letter),
+                    opening=job is not None and job.id not in opened,
+                )
+            ours.add(new_id)
+            if job is not None:
+                opened.add(job.id)
+            with _told(
+                f"Dead letter {case.message_id} is back as {new_id} and was not deleted: drop it,"
+                " or redrive it by its id, which does no harm."
+            ):
+                deleted = self._deleted(case)
+            yield Redriven(case, new_id, fresh, left_behind=not deleted)
+
+    def _deleted(self, case: Case) -> bool:
+        """Delete the letter; False if somebody else holds it."""
         try:
             self._dlq.delete(case.letter)
         except StaleReceipt:
-            return Redriven(case, new_id, fresh, left_behind=True)
-        return Redriven(case, new_id, fresh, left_behind=False)
+            return False
+        return True
 
     def _not_found(self, ids: set[str]) -> NoReturn:
         overlooked = self.look.overlooked
@@ -229,33 +259,34 @@ def retry(key: str, operations: Operations, triage: Triage | None, queue: Sends)
         )
     if job.status == JobStatus.IN_PROGRESS:
         raise CommandRefused("job_running", f"Job {job.key} is running.")
-    letters = _letters_of(job, triage)
+    if job.status not in _RETRYABLE:
+        raise CommandRefused("job_finished", f"Job {job.key} has ended: it is {job.status}.")
+    redriven = () if triage is None else tuple(triage.redrive_job(job))
+    if redriven:
+        return Retried(job.key, JobStatus(operations.job(job.key).status), redriven)
     body = stored_body(job)
-    if not letters and body is None and job.status in _RETRYABLE:
+    if body is None:
         raise CommandRefused(
             "message_missing",
             "The job's message is not on the dead-letter queue and its payload was erased:"
             " it has to be submitted again.",
         )
     status = operations.retry(job)
-    if triage is not None and letters:
-        ids = frozenset(case.message_id for case in letters)
-        redriven = tuple(triage.redrive(Choice(ids=ids), opened=frozenset({job.id})))
-        return Retried(job.key, status, redriven)
-    if status is JobStatus.SUCCEEDED or body is None:
+    if status is JobStatus.SUCCEEDED:
         return Retried(job.key, status)
     message_id = queue.send(body, job.correlation_id)
     operations.sent(job, message_id)
     return Retried(job.key, status, new_message_id=message_id)
 
 
-def _letters_of(job: StoredJob, triage: Triage | None) -> tuple[Case, ...]:
-    if triage is None:
-        return ()
+@contextmanager
+def _told(note: str) -> Iterator[None]:
+    """What fails inside says this too, in a line of its own."""
     try:
-        return triage.find(job.key)
-    except CommandRefused:
-        return ()
+        yield
+    except WorkerError as error:
+        error.add_note(note)
+        raise
 
 
 def _chosen(choice: Choice, cases: Iterator[Case]) -> Iterator[Case]:

@@ -1,11 +1,11 @@
 """What operators do to jobs: cancel, open again, and settle the messages that brought them.
 
-Each is one short transaction and is kept with the job, so that its story tells who did what.
+Each is one transaction and is kept with the job, so that its story tells who did what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -15,6 +15,10 @@ from worker.ledger.ledger import Connect, remember_message, reopen
 from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
 from worker.logs import redact
 from worker.sqlfiles import statement
+
+# A redrive waits for SQS while it holds its job. Whoever waits for the job in turn gives up after
+# ten seconds, and a host that has gone would hold it for hours: the server ends that before.
+_LET_GO = b"SET LOCAL idle_in_transaction_session_timeout = '8s'"
 
 
 class Operations:
@@ -80,28 +84,29 @@ class Operations:
             self._note(connection, "retry", job_id=job.id)
         return status if again is None else JobStatus(again.status)
 
-    def reopen(self, job: MessageJob) -> bool:
-        """Open a failed job again for a message that is about to be redriven.
+    def redrive(
+        self, job: MessageJob | None, message_id: str, send: Callable[[], str], *, opening: bool
+    ) -> tuple[str, bool]:
+        """Have ``send`` put a dead letter back, and record its new id: (new id, job opened).
 
-        False if there is nothing to open: it is open or has ended well, or it is the entry of an
-        unreadable message, which keeps its verdict while the message gets a new one.
+        With ``opening``, a failed job is open again with it; one that is open or has ended well
+        stays as it is, and so does the entry of an unreadable message, which keeps its verdict
+        while the message gets a new one. If anything fails, the job is as it was, whether or not
+        the message was sent.
+
+        A worker that has the new message already waits for the end of this: it would else take a
+        message that the job does not know for a wish to open it once more.
         """
-        if job.type == UNREADABLE:
-            return False
+        known = None if job is None or job.type == UNREADABLE else job.id
+        opened = False
         with self._connect() as connection:
-            _locked(connection, job.id)
-            return reopen(connection, job.id) is not None
-
-    def redriven(self, job: MessageJob | None, message_id: str, new_id: str) -> None:
-        """Record that a dead letter went back under a new id.
-
-        The job knows the new id from here on, so that only this redrive has reopened it.
-        """
-        with self._connect() as connection:
-            if job is not None and job.type != UNREADABLE:
-                # The job before its message, as a worker does that has received it already.
-                _locked(connection, job.id)
-                remember_message(connection, new_id, job.id)
+            connection.execute(_LET_GO)
+            if known is not None:
+                _locked(connection, known)
+                opened = opening and reopen(connection, known) is not None
+            new_id = send()
+            if known is not None:
+                remember_message(connection, new_id, known)
             self._note(
                 connection,
                 "redrive",
@@ -109,6 +114,7 @@ class Operations:
                 message_id=message_id,
                 note=f"as {new_id}",
             )
+        return new_id, opened
 
     def sent(self, job: StoredJob, message_id: str) -> None:
         """Record that a job that was opened again has got a new message."""

@@ -128,8 +128,10 @@ class DeadLetterQueue:
         self._look = Look(counted, 0, complete=False)
         while page := self._page(time.monotonic() - began):
             # What has come back into sight was here before: its newer receipt gives it back.
-            fresh = [letter for letter in page if letter.message_id not in seen]
-            seen.update((letter.message_id, letter) for letter in page)
+            # SQS may hand a letter out twice in one page, too.
+            latest = {letter.message_id: letter for letter in page}
+            fresh = [letter for one, letter in latest.items() if one not in seen]
+            seen.update(latest)
             self._look = Look(counted, len(seen), complete=False)
             yield from fresh
         self._look = Look(counted, len(seen), complete=True)
@@ -165,12 +167,17 @@ class DeadLetterQueue:
             ]
             try:
                 with translated():
-                    self._client.change_message_visibility_batch(
+                    answer = self._client.change_message_visibility_batch(
                         QueueUrl=self._url, Entries=entries
                     )
+                refused = answer.get("Failed", ())
+                code = refused[0]["Code"] if refused else ""
+                kept = len(refused)
             except WorkerError as error:
+                code, kept = error.code, len(entries)
+            if kept:
                 # They come back into sight by themselves.
-                _log.warning("dlq.not_given_back", error_code=error.code, letters=len(entries))
+                _log.warning("dlq.not_given_back", error_code=code, letters=kept)
 
 
 def _attributes(
