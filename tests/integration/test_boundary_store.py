@@ -279,6 +279,25 @@ def test_without_the_right_to_list_a_key_that_could_be_read_shows_that_others_ca
     faulty.store.probe()
 
 
+def test_a_key_that_could_be_read_and_was_deleted_since_closes_no_bucket(
+    aws: AwsEmulator, faulty: FaultyStore, tmp_path: Path
+) -> None:
+    """Uploads are deleted after some days; S3 says that it is missing, and so that it answers."""
+    faulty.store.download(faulty.bucket, OTHER_KEY, tmp_path, max_bytes=LIMIT).path.unlink()
+    aws.s3.delete_object(Bucket=faulty.bucket, Key=OTHER_KEY)
+    faulty.faults.denied = {("GetObject", KEY)}
+    for _ in range(3):
+        error = refused(faulty.store, faulty.bucket, KEY, tmp_path)
+        assert isinstance(error, TransientError)
+        assert error.code == "boundary_not_found"
+    faulty.store.probe()
+
+    # Forgotten, it proves nothing of what is closed later.
+    faulty.faults.denied = {("GetObject", "")}
+    aws.s3.put_object(Bucket=faulty.bucket, Key=OTHER_KEY, Body=CONTENT)
+    assert isinstance(refused(faulty.store, faulty.bucket, OTHER_KEY, tmp_path), ConfigurationFault)
+
+
 def test_a_missing_bucket_stays_a_fault_until_it_is_there(aws: AwsEmulator, tmp_path: Path) -> None:
     store = BoundaryStore(settings_of("late-bucket", aws.endpoint_url))
     assert isinstance(refused(store, "late-bucket", KEY, tmp_path), ConfigurationFault)

@@ -205,7 +205,7 @@ class ObjectStore:
         if self._is_known_to_be_missing(bucket, key):
             return True
         known = self._last_readable.get(bucket, key)
-        if known != key and self._answer(lambda: self._ask_for(bucket, known)) is not None:
+        if known != key and self._answers_for(bucket, known):
             return True
         refused = dict.fromkeys((*self._refused.get(bucket, ()), key, known))
         self._refused[bucket] = list(refused)
@@ -220,6 +220,15 @@ class ObjectStore:
             one.get("Key") != key for one in listed.get("Contents", ())
         )
 
+    def _answers_for(self, bucket: str, known: str) -> bool:
+        """Whether S3 gives the last key that we could read; that it is gone is an answer too."""
+        try:
+            return self._answer(lambda: self._ask_for(bucket, known)) is not None
+        except MissingInput:
+            self._last_readable.pop(bucket, None)
+            self._refused.pop(bucket, None)
+            return True
+
     def _ask_for(self, bucket: str, key: str) -> GetObjectOutputTypeDef:
         """By GET: a HEAD does not say that a bucket is missing, and needs no right to decrypt."""
         answer = self._client.get_object(Bucket=bucket, Key=key)
@@ -227,12 +236,14 @@ class ObjectStore:
         return answer
 
     def _answer(self, call: Callable[[], _AnswerT]) -> _AnswerT | None:
-        """None if it is refused; raises TransientError ``s3_unavailable``."""
+        """None if it is refused; raises MissingInput, and TransientError ``s3_unavailable``."""
         try:
             return call()
         except botocore.ClientError as error:
             if http_status(error) >= 500:
                 raise self._unavailable(f"{http_status(error)} {error_code(error)}") from error
+            if error_code(error) in _MISSING:
+                raise self._not_found(error_code(error)) from error
             return None
 
     def _stored(
