@@ -136,6 +136,10 @@ ESRI_NEWLYN = (
     'VERTCS["Newlyn",VDATUM["Ordnance_Datum_Newlyn"],PARAMETER["Vertical_Shift",0.0],'
     'PARAMETER["Direction",1.0],UNIT["Meter",1.0]]'
 )
+ESRI_ELLIPSOIDAL = (
+    'VERTCS["WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],'
+    'PARAMETER["Vertical_Shift",0.0],PARAMETER["Direction",1.0],UNIT["Meter",1.0]]'
+)
 OGC_NEWLYN = 'VERT_CS["ODN height",VERT_DATUM["Ordnance Datum Newlyn",2005],UNIT["metre",1]]'
 
 
@@ -147,6 +151,12 @@ OGC_NEWLYN = 'VERT_CS["ODN height",VERT_DATUM["Ordnance Datum Newlyn",2005],UNIT
         (f'COMPD_CS["with heights",{OGC_WGS84},{OGC_NEWLYN}]', SourceCrs.WGS84),
         (CRS.from_epsg(7405).to_wkt(version="WKT2_2019"), SourceCrs.BRITISH_NATIONAL_GRID),
         (CRS.from_epsg(7405).to_wkt(version="WKT1_ESRI"), SourceCrs.BRITISH_NATIONAL_GRID),
+        (f"{BRITISH_NATIONAL_GRID_PRJ},{ESRI_ELLIPSOIDAL}", SourceCrs.BRITISH_NATIONAL_GRID),
+        (f"{WGS84_PRJ},{ESRI_ELLIPSOIDAL}", SourceCrs.WGS84),
+        (f"{WGS84_PRJ} ,\n{ESRI_NEWLYN}", SourceCrs.WGS84),
+        (CRS.from_epsg(4979).to_wkt(version="WKT2_2019"), SourceCrs.WGS84),
+        (CRS.from_epsg(4979).to_wkt(version="WKT1_ESRI"), SourceCrs.WGS84),
+        (CRS.from_epsg(9518).to_wkt(), SourceCrs.WGS84),
     ],
 )
 def test_a_system_of_heights_is_dropped_as_heights_are(prj: str, expected: SourceCrs) -> None:
@@ -165,8 +175,50 @@ def test_a_system_of_heights_is_dropped_as_heights_are(prj: str, expected: Sourc
     ],
 )
 def test_a_system_of_heights_makes_no_other_system_acceptable(horizontal: str) -> None:
-    for prj in (f"{horizontal},{ESRI_NEWLYN}", f'COMPD_CS["x",{horizontal},{OGC_NEWLYN}]'):
+    for prj in (
+        f"{horizontal},{ESRI_NEWLYN}",
+        f"{horizontal},{ESRI_ELLIPSOIDAL}",
+        f'COMPD_CS["x",{horizontal},{OGC_NEWLYN}]',
+    ):
         assert refusal(Shapefile(prj=prj).zipped()).code == "crs_unsupported"
+
+
+@pytest.mark.parametrize(
+    "prj",
+    [
+        f'GEOGCS["x],{ESRI_NEWLYN}',
+        f"{ESRI_NEWLYN}",
+        f"],{ESRI_NEWLYN},{BRITISH_NATIONAL_GRID_PRJ}",
+        CRS.from_epsg(4937).to_wkt(version="WKT1_ESRI"),
+    ],
+)
+def test_what_is_left_without_heights_has_to_be_a_system(prj: str) -> None:
+    assert refusal(Shapefile(prj=prj).zipped()).code == "crs_unsupported"
+
+
+@pytest.mark.parametrize("shown", [BRITISH_NATIONAL_GRID_PRJ, OGC_BNG, BOUND_BNG])
+def test_british_national_grid_is_recognised_as_older_programs_spelt_it(shown: str) -> None:
+    factor = shown.replace("0.9996012717", "0.999601272")
+    both = factor.replace("299.3249646", "299.32496127")
+    for prj in (factor, both, shown.replace("299.3249646", "299.32496127")):
+        assert prj != shown
+        assert crs.from_prj(prj.encode()) is SourceCrs.BRITISH_NATIONAL_GRID
+
+
+@pytest.mark.parametrize(
+    ("figure", "other"),
+    [
+        ("0.9996012717", "0.99960127"),
+        ("0.9996012717", "0.9996012727"),
+        ("0.9996012717", "0.9996012721"),
+        ("299.3249646", "299.32496"),
+        ("299.3249646", "299.32496128"),
+        ("299.3249646", "299.324961270"),
+    ],
+)
+def test_no_other_number_is_nearly_the_right_one(figure: str, other: str) -> None:
+    prj = BRITISH_NATIONAL_GRID_PRJ.replace(figure, other)
+    assert refusal(Shapefile(prj=prj).zipped()).code == "crs_unsupported"
 
 
 def test_the_sentence_names_the_refused_system() -> None:
@@ -199,6 +251,12 @@ def test_a_missing_or_empty_prj_is_no_system(prj: str | None) -> None:
         ("urn:ogc:def:crs:OGC:1.3:CRS84", SourceCrs.CRS84),
         ("OGC:CRS84", SourceCrs.CRS84),
         ("http://www.opengis.net/def/crs/OGC/1.3/CRS84", SourceCrs.CRS84),
+        ("EPSG:7405", SourceCrs.BRITISH_NATIONAL_GRID),
+        ("urn:ogc:def:crs:EPSG::7405", SourceCrs.BRITISH_NATIONAL_GRID),
+        ("EPSG:9518", SourceCrs.WGS84),
+        ("http://www.opengis.net/def/crs/EPSG/0/4979", SourceCrs.WGS84),
+        ("urn:ogc:def:crs:OGC::CRS84h", SourceCrs.CRS84),
+        ("http://www.opengis.net/def/crs/OGC/0/CRS84h", SourceCrs.CRS84),
     ],
 )
 def test_names_in_geojson_are_recognised(name: str, expected: SourceCrs) -> None:
@@ -210,6 +268,8 @@ def test_names_in_geojson_are_recognised(name: str, expected: SourceCrs) -> None
     [
         {"type": "name", "properties": {"name": "EPSG:3857"}},
         {"type": "name", "properties": {"name": "EPSG:127700"}},
+        {"type": "name", "properties": {"name": "EPSG:7423"}},
+        {"type": "name", "properties": {"name": "EPSG:5621"}},
         {"type": "name", "properties": {"name": "EPSG:27700 or so"}},
         {"type": "name", "properties": {"name": "British National Grid"}},
         {"type": "name", "properties": {"name": 27700}},

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ import shapely
 from worker.boundary.model import Area
 from worker.boundary.validate import check_extent, check_shape, looks_like_degrees
 from worker.errors import BoundaryError
+
+if TYPE_CHECKING:
+    from fiona.crs import CRS
 
 # Ordnance Survey, "Transformations and OSGM15 user guide": longitude, latitude, easting, northing.
 PUBLISHED_POINT = (1.716073973, 52.658007833, 651_409.804, 313_177.450)
@@ -35,8 +39,21 @@ _EPSG_NAME = re.compile(
     r"|https?://www\.opengis\.net/(?:def/crs/epsg/[\d.]+/|gml/srs/epsg\.xml#)(\d{1,6})"
 )
 _CRS84_NAME = re.compile(
-    r"(?i)(?:urn:ogc:def:crs:)?ogc:(?:[\d.]*:)?crs84|crs84"
-    r"|https?://www\.opengis\.net/def/crs/ogc/[\d.]+/crs84"
+    r"(?i)(?:urn:ogc:def:crs:)?ogc:(?:[\d.]*:)?crs84h?|crs84h?"
+    r"|https?://www\.opengis\.net/def/crs/ogc/[\d.]+/crs84h?"
+)
+
+# ArcGIS writes a system of heights behind the other one, and the unit of ellipsoidal heights into
+# it; PROJ refuses both where the heights are above the ellipsoid.
+_ESRI_HEIGHTS = re.compile(
+    r"(?is)(?<=\])\s*,\s*VERTCS\s*\[.*|,\s*LINUNIT\s*\[[^\]]*\](?=\s*\]\s*$)"
+)
+# British National Grid as programs wrote it that rounded the scale factor, which moves no place by
+# more than 0.4 mm, or kept another digit of Airy's flattening, which moves it by less. No other
+# number is taken for nearly the right one.
+_OLD_SPELLINGS = (
+    (re.compile(r'(?i)("scale_factor"\s*,\s*)0\.999601272(?=\s*\])'), r"\g<1>0.9996012717"),
+    (re.compile(r"(\b6377563\.396\s*,\s*)299\.32496127(?=\s*[,\]])"), r"\g<1>299.3249646"),
 )
 
 
@@ -53,14 +70,20 @@ class SourceCrs(StrEnum):
 
 
 def from_epsg(code: int | None) -> SourceCrs | None:
-    """The accepted system with this EPSG code, if there is one."""
-    return {27700: SourceCrs.BRITISH_NATIONAL_GRID, 4326: SourceCrs.WGS84}.get(code or 0)
+    """The accepted system with this EPSG code, if there is one; 4979 is WGS 84 with heights."""
+    accepted = {
+        27700: SourceCrs.BRITISH_NATIONAL_GRID,
+        4326: SourceCrs.WGS84,
+        4979: SourceCrs.WGS84,
+    }
+    return accepted.get(code or 0)
 
 
-def from_geojson(document: Mapping[str, object]) -> SourceCrs:
+def from_geojson(document: Mapping[str, object], *, with_heights: bool = True) -> SourceCrs:
     """The ``crs`` member of a GeoJSON object; without one it is WGS 84 (RFC 7946).
 
-    Raises BoundaryError: ``crs_missing`` (an explicit null), ``crs_unsupported``.
+    ``with_heights``: it may name a system of heights beside an accepted one, which PROJ is loaded
+    to tell. Raises BoundaryError: ``crs_missing`` (an explicit null), ``crs_unsupported``.
     """
     if "crs" not in document:
         return SourceCrs.CRS84
@@ -76,7 +99,10 @@ def from_geojson(document: Mapping[str, object]) -> SourceCrs:
             if _CRS84_NAME.fullmatch(name.strip()):
                 return SourceCrs.CRS84
             found = _EPSG_NAME.fullmatch(name.strip())
-            accepted = from_epsg(int(found[1] or found[2])) if found else None
+            code = int(found[1] or found[2]) if found else None
+            accepted = from_epsg(code)
+            if accepted is None and code is not None and with_heights:
+                accepted = _without_heights(code)
             if accepted:
                 return accepted
     raise _unsupported(str(name) if name else "")
@@ -95,7 +121,10 @@ def from_prj(content: bytes | None) -> SourceCrs:
             "The shapefile's .prj file is missing or empty, so its coordinate reference system is"
             " unknown. Please export the shapefile again with its .prj file.",
         )
-    accepted = _identified(text)
+    wkt = _ESRI_HEIGHTS.sub("", text)
+    for spelling, figure in _OLD_SPELLINGS:
+        wkt = spelling.sub(figure, wkt)
+    accepted = _identified(wkt)
     if accepted is None:
         name = re.match(r'\s*\w+\s*\[\s*"([^"]*)"', text)
         raise _unsupported(name[1] if name else "")
@@ -109,17 +138,31 @@ def _identified(wkt: str) -> SourceCrs | None:
     from fiona.errors import CRSError
 
     try:
-        crs = CRS.from_wkt(wkt, morph_from_esri_dialect=True)
-        match crs.to_dict(projjson=True):
-            # With a system of heights beside it; heights are dropped.
-            case {"type": "CompoundCRS", "components": [dict(horizontal), *_]}:
-                crs = CRS.from_dict(horizontal)
-        # CRS84 is EPSG:4326 with its axes in the order that files use anyway.
-        if crs.to_authority() == ("OGC", "CRS84"):
-            return SourceCrs.CRS84
-        return from_epsg(crs.to_epsg())
+        return _accepted(CRS.from_wkt(wkt, morph_from_esri_dialect=True))
     except CRSError:
         return None
+
+
+@cache
+def _without_heights(code: int) -> SourceCrs | None:
+    from fiona.crs import CRS
+    from fiona.errors import CRSError
+
+    try:
+        return _accepted(CRS.from_epsg(code))
+    except CRSError:
+        return None
+
+
+def _accepted(system: CRS) -> SourceCrs | None:
+    match system.to_dict(projjson=True):
+        # With a system of heights beside it; heights are dropped.
+        case {"type": "CompoundCRS", "components": [dict(horizontal), *_]}:
+            system = system.from_dict(horizontal)
+    # CRS84 is EPSG:4326 with its axes in the order that files use anyway.
+    if system.to_authority() in (("OGC", "CRS84"), ("OGC", "CRS84h")):
+        return SourceCrs.CRS84
+    return from_epsg(system.to_epsg())
 
 
 def _unsupported(name: str) -> BoundaryError:

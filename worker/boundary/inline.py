@@ -31,7 +31,11 @@ def boundary_from_geojson(
     ``geometry_empty``, ``geometry_invalid``, ``coordinates_out_of_range``, ``too_many_vertices``,
     ``too_large``.
     """
-    stated = crs.from_geojson(geometry) if "crs" in geometry else SourceCrs.BRITISH_NATIONAL_GRID
+    stated = (
+        crs.from_geojson(geometry, with_heights=False)
+        if "crs" in geometry
+        else SourceCrs.BRITISH_NATIONAL_GRID
+    )
     area = polygonal(geometry, _WHERE, VertexBudget(max_vertices))
     check_shape(area, _WHERE)
     area = crs.to_british_national_grid(area, SourceCrs.BRITISH_NATIONAL_GRID, _WHERE)
