@@ -208,6 +208,8 @@ def test_half_a_character_is_not_passed_on() -> None:
         ("ISO-8859-1", "iso8859-1"),
         ("88591", "iso8859-1"),
         ("850", "cp850"),
+        ("LATIN1", "iso8859-1"),
+        ("28591", "iso8859-1"),
     ],
 )
 def test_text_is_decoded_as_the_cpg_says(cpg: str | None, encoding: str) -> None:
@@ -224,6 +226,19 @@ def test_text_that_contradicts_the_cpg_is_refused_by_column(cpg: str | None) -> 
     assert "Name" in error.sentence and ".cpg" in error.sentence
 
 
+@pytest.mark.parametrize(
+    ("driver", "encoding"), [(0x57, "cp1252"), (0x03, "cp1252"), (0x02, "cp850"), (0x00, "utf-8")]
+)
+def test_without_a_cpg_text_is_decoded_as_the_table_says(driver: int, encoding: str) -> None:
+    columns = {"Name": ("C", 20, ["Café Å"])}
+    for cpg, written in ((None, encoding), ("", encoding), ("UTF-8", "utf-8")):
+        shapefile = Shapefile(columns=columns, cpg=cpg, encoding=written)
+        table = bytearray(shapefile.parts()[".dbf"])
+        table[29] = driver
+        [only] = read(shapefile.zipped(dbf=bytes(table))).features
+        assert only.name == "Café Å"
+
+
 def test_columns_that_are_not_read_may_be_undecodable() -> None:
     columns: Columns = {"Note": ("C", 20, ["Café"]), "Dwellings": ("N", 5, [4])}
     [only] = read(Shapefile(columns=columns, encoding="cp1252").zipped()).features
@@ -233,9 +248,28 @@ def test_columns_that_are_not_read_may_be_undecodable() -> None:
 
 @pytest.mark.parametrize("cpg", ["klingon", "rot13", "99999", "zip", "unicode_escape", "é"])
 def test_an_unknown_character_set_is_refused(cpg: str) -> None:
-    error = refusal(Shapefile(cpg=cpg).zipped())
+    columns: Columns = {"Name": ("C", 20, ["Café"])}
+    error = refusal(Shapefile(columns=columns, cpg=cpg).zipped())
     assert error.code == "boundary_unreadable"
-    assert ".cpg" in error.sentence
+    assert ".cpg" in error.sentence and "Name" in error.sentence
+
+
+@pytest.mark.parametrize("cpg", ["klingon", "99999", "ASCII", "US-ASCII"])
+def test_a_character_set_that_no_value_needs_refuses_nothing(cpg: str) -> None:
+    columns: Columns = {
+        "Name": ("C", 20, ["Mill Lane"]),
+        "Note": ("C", 20, ["Café"]),
+        "Dwellings": ("N", 5, [4]),
+    }
+    [only] = read(Shapefile(columns=columns, cpg=cpg).zipped()).features
+    assert (only.name, only.dwellings) == ("Mill Lane", 4)
+
+
+def test_text_that_is_called_ascii_and_is_not_is_refused() -> None:
+    columns: Columns = {"Name": ("C", 20, ["Café"])}
+    error = refusal(Shapefile(columns=columns, cpg="US-ASCII").zipped())
+    assert error.code == "boundary_unreadable"
+    assert "not ASCII" in error.sentence
 
 
 def test_a_null_geometry_is_an_error_in_both_formats() -> None:

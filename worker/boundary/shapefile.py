@@ -7,8 +7,6 @@ and rings are compared here first (ESRI Shapefile Technical Description, July 19
 
 from __future__ import annotations
 
-import codecs
-import re
 import struct
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.boundary.archive import ShapefileParts
+from worker.boundary.characters import Characters
 from worker.boundary.geometry import too_many_vertices
 from worker.boundary.limits import Limits
 from worker.boundary.table import Table, number, prepare_table
@@ -42,11 +41,6 @@ _POLYGON_HEAD = struct.Struct("<i4d2i")
 # Far beyond every place in metres or degrees, and far below what overflows in GDAL's sums.
 _MAX_COORDINATE = 1e9
 
-# What ArcGIS, QGIS and MapInfo write into a .cpg: UTF-8, 65001, 1252, ANSI 1252, ISO-8859-1, 88591.
-_UTF_8 = re.compile(r"(?i)utf-?8|65001")
-_LATIN = re.compile(r"(?i)(?:iso)?[ _-]*8859[ _-]*(\d{1,2})")
-_CODE_PAGE = re.compile(r"(?i)(?:ansi|oem|cp|ibm|windows|ms)?[ _-]*(\d{3,5})")
-
 
 def features(
     parts: ShapefileParts, limits: Limits
@@ -58,7 +52,7 @@ def features(
     ``too_large``.
     """
     structure = check_structure(parts.shp, limits)
-    encoding = _encoding(parts.encoding)
+    characters = Characters.stated(parts.encoding, structure.table.language_driver)
     import fiona
     from fiona.errors import FionaError
 
@@ -77,7 +71,7 @@ def features(
                 _refuse_lost_holes(kind, coordinates, holes, place)
                 yield (
                     {"type": kind, "coordinates": coordinates},
-                    _Decoded(feature.properties, encoding, structure.table),
+                    _Decoded(feature.properties, characters, structure.table),
                 )
     except FionaError as error:
         raise _unreadable("The shapefile cannot be read.", detail=str(error)) from error
@@ -246,27 +240,12 @@ def _holes(rings: _Rings) -> int:
     return int((areas > 0).sum()) if (areas < 0).any() else 0
 
 
-def _encoding(cpg: bytes | None) -> str:
-    """Python's name of the table's encoding; UTF-8 where there is no .cpg."""
-    stated = (cpg or b"").decode("utf-8-sig", errors="replace").strip(" \t\r\n\x00")
-    if not stated:
-        return "utf-8"
-    if _UTF_8.fullmatch(stated):
-        return "utf-8"
-    latin, code_page = _LATIN.fullmatch(stated), _CODE_PAGE.fullmatch(stated)
-    name = f"iso8859-{latin[1]}" if latin else f"cp{code_page[1]}" if code_page else ""
-    try:
-        return codecs.lookup(name).name
-    except LookupError as error:
-        raise _unreadable("The .cpg file names a character set that is not known.") from error
-
-
 class _Decoded(Mapping[str, object]):
     """A row that is decoded when it is asked for: columns that nobody reads may be damaged."""
 
-    def __init__(self, row: Mapping[str, object], encoding: str, table: Table) -> None:
+    def __init__(self, row: Mapping[str, object], characters: Characters, table: Table) -> None:
         self._row = row
-        self._encoding = encoding
+        self._characters = characters
         self._table = table
 
     def __getitem__(self, name: str) -> object:
@@ -274,15 +253,8 @@ class _Decoded(Mapping[str, object]):
         self._table.check_column(name)
         if not isinstance(value, str):
             return value
-        try:
-            text = value.encode("iso-8859-1").decode(self._encoding)
-            return number(text) if self._table.is_number(name) else text
-        except UnicodeError as error:
-            raise BoundaryError(
-                "boundary_unreadable",
-                f"The column {name} holds characters that are not {self._encoding.upper()}. Please"
-                " export the shapefile again with its .cpg file, or in UTF-8.",
-            ) from error
+        text = self._characters.decode(value.encode("iso-8859-1"), name)
+        return number(text) if self._table.is_number(name) else text
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._row)

@@ -25,6 +25,7 @@ _HEAD_BYTES = _COLUMN_BYTES = 32
 # Name up to a NUL byte, type, width.
 _COLUMN = struct.Struct("<11ss4xB15x")
 _TYPE_OFFSET = 11
+_LANGUAGE_DRIVER_OFFSET = 29
 _END_OF_COLUMNS = 0x0D
 # Visual FoxPro keeps the path of its database between the columns and the rows.
 _FOXPRO = frozenset({0x30, 0x31, 0x32})
@@ -43,12 +44,14 @@ class Table:
     """A table whose rows are where it says; names of columns are in ISO-8859-1.
 
     ``kinds``: dBASE type of each column; ``overrun``: columns with more than padding after a NUL;
-    ``deleted``: rows that are no features, from 0.
+    ``deleted``: rows that are no features, from 0; ``language_driver``: its mark of a
+    code page.
     """
 
     kinds: Mapping[str, bytes]
     overrun: frozenset[str]
     deleted: frozenset[int]
+    language_driver: int
 
     def check_column(self, name: str) -> None:
         """Before a column is read; damage in others does no harm.
@@ -98,6 +101,7 @@ def prepare_table(path: Path, shapes: int) -> Table:
         kinds={column.name.decode("iso-8859-1"): column.kind for column in columns},
         overrun=frozenset(_overrun(cells.reshape(rows, row_bytes), columns)),
         deleted=frozenset(row for row, mark in enumerate(marks) if mark == _DELETED),
+        language_driver=content[_LANGUAGE_DRIVER_OFFSET],
     )
 
 
