@@ -31,7 +31,7 @@ from worker.ledger.stock import take_stock
 from worker.logs import correlated, logger
 from worker.progress import Phase, Progress
 from worker.queue.keeper import Keeper
-from worker.queue.sqs import Message, SqsQueue, make_sqs_client
+from worker.queue.sqs import Message
 from worker.readiness import Gate, Probe
 from worker.reference.versions import active_versions
 from worker.runner import Runner
@@ -61,11 +61,7 @@ class Source:
 
 def sqs_source(settings: Settings) -> Source:
     """The queue of the settings; raises StartError ``queue_unavailable``."""
-    queue = SqsQueue(
-        make_sqs_client(settings.aws, 0),
-        settings.queue.sqs_queue_url,
-        polling=make_sqs_client(settings.aws, settings.queue.sqs_wait_time_seconds),
-    )
+    queue = checks.open_queue(settings.queue, settings.aws)
     redrive = checks.check_queue(queue, settings.queue, settings.aws)
     count = redrive.max_receive_count
     return Source(queue, queue.set_visibility, count, strands_after=count)

@@ -23,6 +23,8 @@ from worker.settings import DOMAINS, AwsSettings, QueueSettings, Settings
 
 _log = logger(__name__)
 
+_NO_QUEUE = "The queue cannot be reached."
+
 
 def client_problems(settings: Settings) -> tuple[str, ...]:
     """What keeps a client from being made of its settings, one line each: asks nobody."""
@@ -65,6 +67,19 @@ def check_database(database: Database) -> None:
     raise DatabaseBehind(f"at {current or 'nothing'}, needs {head}")
 
 
+def open_queue(settings: QueueSettings, aws: AwsSettings) -> SqsQueue:
+    """The queue of the settings, with a client of its own for polls; asks for credentials only.
+
+    Raises StartError ``queue_unavailable``.
+    """
+    try:
+        client = make_sqs_client(aws, 0)
+        polling = make_sqs_client(aws, settings.sqs_wait_time_seconds)
+    except WorkerError as error:
+        raise _missing("queue_unavailable", _NO_QUEUE, error) from error
+    return SqsQueue(client, settings.sqs_queue_url, polling=polling)
+
+
 def check_queue(queue: SqsQueue, settings: QueueSettings, aws: AwsSettings) -> RedrivePolicy:
     """The queue is there; warns about a dead-letter queue that is missing or forgets too early.
 
@@ -73,7 +88,7 @@ def check_queue(queue: SqsQueue, settings: QueueSettings, aws: AwsSettings) -> R
     try:
         attributes = queue.attributes()
     except WorkerError as error:
-        raise _missing("queue_unavailable", "The queue cannot be reached.", error) from error
+        raise _missing("queue_unavailable", _NO_QUEUE, error) from error
     redrive = attributes.redrive
     if redrive.dead_letter_arn is None:
         _log.warning("dlq.missing", queue=settings.sqs_queue_url)

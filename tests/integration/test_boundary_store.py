@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
+from tests.fakes.aws_proxy import AwsProxy, Cut, Refusal
 from worker.clients.s3 import BoundaryStore
 from worker.demo.aws import AwsEmulator
 from worker.demo.fake_service import FakeService, Received, Reply
@@ -242,6 +243,20 @@ def test_missing_keys_close_no_bucket_whose_keys_may_be_listed_below_a_prefix(
         error = refused(faulty.store, faulty.bucket, f"uploads/missing-{number}.zip", tmp_path)
         assert error.code == "boundary_not_found"
     faulty.store.probe()
+
+
+def test_a_question_about_a_refusal_that_gets_no_answer_is_asked_again_later(
+    aws: AwsEmulator, bucket: str, tmp_path: Path
+) -> None:
+    with AwsProxy(aws) as proxy:
+        proxy.fault = lambda call: (
+            Cut() if "list-type" in call.query else Refusal(403, "AccessDenied")
+        )
+        store = BoundaryStore(settings_of(bucket, proxy.url))
+        error = refused(store, bucket, KEY, tmp_path)
+
+    assert isinstance(error, TransientError)
+    assert error.code == "s3_unavailable"
 
 
 def test_one_missing_key_pauses_nothing_where_listing_is_forbidden(

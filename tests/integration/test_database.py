@@ -16,7 +16,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.fakes.clients import database_settings
-from worker.clients.db import Database, rds_tokens, translated
+from worker.clients.db import Database, translated
+from worker.clients.rds import rds_tokens
 from worker.errors import ConfigurationError, DependencyDown, TransientError
 from worker.settings import DatabaseSettings
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from tests.fakes.aws_credentials import Credentials
 from tests.fakes.aws_proxy import AwsProxy, Call, Cut, Fault, Refusal
 from tests.fakes.blocked_queries import computing_blocked
 from tests.fakes.environment import COMPLETED, Environment
 from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.fakes.worker_process import WorkerProcess, health_of
-from worker.demo.fake_service import FakeService, Received, Reply, failing
 
 A_FORTNIGHT_S, A_DAY_S = "1209600", "86400"
 
@@ -45,43 +43,6 @@ class Once:
         return None
 
 
-class Credentials(FakeService):
-    """The endpoint that gives a task its keys: a new one each time, good for two seconds."""
-
-    LIFETIME = timedelta(seconds=2)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ends: dict[str, datetime] = {}
-        self._given = threading.Lock()
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(self._ends)
-
-    def answer(self, request: Received) -> Reply:
-        with self._given:
-            key, ends = f"AKIA{len(self._ends):04}", datetime.now(UTC) + self.LIFETIME
-            self._ends[key] = ends
-        return Reply(
-            200,
-            {
-                "AccessKeyId": key,
-                "SecretAccessKey": "secret",
-                "Token": "token",
-                "Expiration": ends.isoformat(),
-            },
-        )
-
-    def refuse_expired(self, call: Call) -> Fault | None:
-        with self._given:
-            ends = self._ends.get(call.key_id)
-        # On a loaded machine a call that was signed in time arrives late.
-        if ends is None or datetime.now(UTC) > ends + timedelta(seconds=10):
-            return Refusal(403, "ExpiredToken" if call.is_s3 else "ExpiredTokenException")
-        return None
-
-
 @dataclass
 class Counted:
     """How many calls were refused by a rule."""
@@ -90,10 +51,10 @@ class Counted:
     refused: list[Call] = field(default_factory=list)
 
     def __call__(self, call: Call) -> Fault | None:
-        fault = self.rule.refuse_expired(call)
-        if fault is not None:
-            self.refused.append(call)
-        return fault
+        if not self.rule.has_ended(call.key_id):
+            return None
+        self.refused.append(call)
+        return Refusal(403, "ExpiredToken" if call.is_s3 else "ExpiredTokenException")
 
 
 def test_a_queue_without_a_dead_letter_queue_is_told_at_the_start(
@@ -143,12 +104,7 @@ def test_credentials_that_last_two_seconds_are_replaced_before_they_end(
     put_site(environment)
     with Credentials() as endpoint:
         proxy.fault = Counted(endpoint)
-        variables = {
-            **proxy.variables(environment.queue),
-            "AWS_ACCESS_KEY_ID": "",
-            "AWS_SECRET_ACCESS_KEY": "",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint.url}/keys",
-        }
+        variables = {**proxy.variables(environment.queue), **endpoint.variables}
         with environment.worker(**variables) as worker:
             environment.send(quote())
             worker.wait_for("message.deleted")
@@ -163,24 +119,32 @@ def test_credentials_that_last_two_seconds_are_replaced_before_they_end(
     assert used <= set(endpoint.keys)
 
 
+@pytest.mark.parametrize("fault", ["away", "expired", "nonsense"])
 def test_a_source_of_credentials_that_is_away_is_waited_for(
-    environment: Environment, proxy: AwsProxy
+    environment: Environment, proxy: AwsProxy, fault: str
 ) -> None:
     with Credentials() as endpoint:
-        variables = {
-            **proxy.variables(environment.queue),
-            "AWS_ACCESS_KEY_ID": "",
-            "AWS_SECRET_ACCESS_KEY": "",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint.url}/keys",
-        }
+        variables = {**proxy.variables(environment.queue), **endpoint.variables}
         with environment.worker(**variables) as worker:
             worker.wait_for("worker.polling")
-            endpoint.misbehave_always(failing(500, "away"))
-            worker.wait_for("queue.unreachable")
+            endpoint.fail_with(fault)
+            worker.wait_for("queue.unreachable", error_code="queue_unavailable")
             environment.send(quote())
-            endpoint.misbehave_always(None)
+            endpoint.fail_with(None)
             worker.wait_for("queue.reachable")
             worker.wait_for("message.deleted")
+
+
+@pytest.mark.parametrize("fault", ["away", "expired", "nonsense"])
+def test_a_worker_does_not_start_without_credentials(environment: Environment, fault: str) -> None:
+    with Credentials() as endpoint:
+        endpoint.fail_with(fault)
+        with environment.worker(**endpoint.variables) as worker:
+            assert worker.wait() == 69
+
+    (line,) = worker.events("worker.not_started")
+    assert line["error_code"] == "queue_unavailable"
+    assert worker.events("worker.crashed") == []
 
 
 def test_what_a_running_poll_brings_after_a_stop_is_released_unprocessed(

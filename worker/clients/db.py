@@ -6,7 +6,7 @@ SQLAlchemy is not imported here: commands and the daemon start faster without it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from worker.clients.rds import TokenSource, rds_tokens
 from worker.errors import (
     ConfigurationError,
     DependencyDown,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from worker.settings import DatabaseSettings, Settings
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
-TokenSource: TypeAlias = Callable[[], str]
 
 LOCK_TIMEOUT_S = 10
 # Less than interrupted work is given to let go.
@@ -208,30 +208,6 @@ def translated() -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
-
-
-def rds_tokens(settings: DatabaseSettings, region: str) -> TokenSource:
-    """A source of RDS IAM tokens; signing is local, only credentials may need the network."""
-    import boto3
-    from botocore.exceptions import BotoCoreError
-
-    client = boto3.client("rds", region_name=region)
-
-    def token() -> str:
-        try:
-            signed: str = client.generate_db_auth_token(
-                DBHostname=settings.db_host,
-                Port=settings.db_port,
-                DBUsername=settings.db_user,
-                Region=region,
-            )
-        except BotoCoreError as error:
-            raise DependencyDown(
-                "database_unavailable", _UNAVAILABLE, detail=f"no IAM token: {error}"
-            ) from error
-        return signed
-
-    return token
 
 
 def conninfo_of(

@@ -13,7 +13,8 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import make_conninfo
 
-from worker.clients.db import Connection, conninfo_of, rds_tokens, translated
+from worker.clients.db import Connection, conninfo_of, translated
+from worker.clients.rds import rds_tokens
 from worker.errors import DependencyDown, TablesUnusable, TransientError
 from worker.settings import Domain, Settings
 

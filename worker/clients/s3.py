@@ -19,6 +19,7 @@ from worker.clients.s3_common import (
     make_s3_client,
     refuses_us,
 )
+from worker.credentials import credentials_told
 from worker.errors import (
     BoundaryError,
     ConfigurationFault,
@@ -162,12 +163,19 @@ class ObjectStore:
 
     @contextmanager
     def _translated(self, bucket: str, key: str) -> Iterator[None]:
+        with self._reached():
+            try:
+                yield
+            except botocore.ClientError as error:
+                # To find out, S3 is asked more, which may fail as any call.
+                raise self._meaning(error, bucket, key) from error
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """All errors of botocore as ours, but for what S3 answers."""
         try:
-            yield
-        except botocore.ClientError as error:
-            raise self._meaning(error, bucket, key) from error
-        except (botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
-            raise self._denied("no AWS credentials were found") from error
+            with credentials_told(absent=self._denied, away=self._unavailable):
+                yield
         except (
             botocore.ResponseStreamingError,
             botocore.IncompleteReadError,

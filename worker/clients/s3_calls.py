@@ -13,6 +13,7 @@ from typing import TypeVar
 from botocore import exceptions as botocore
 
 from worker.clients.s3_common import error_code, forbids, http_status, refuses_us
+from worker.credentials import credentials_told
 from worker.errors import ConfigurationFault, TransientError, WorkerError
 from worker.logs import redact
 
@@ -55,11 +56,10 @@ class Caller:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            yield
+            with credentials_told(absent=_denied, away=_unavailable):
+                yield
         except botocore.ClientError as error:
             raise self._meaning(error) from error
-        except (botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
-            raise _denied("no AWS credentials were found") from error
         except botocore.BotoCoreError as error:
             raise _unavailable(f"{type(error).__name__}: {error}") from error
 

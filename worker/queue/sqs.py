@@ -15,6 +15,7 @@ import stamina
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
+from worker.credentials import credentials_told
 from worker.errors import ConfigurationFault, TransientError, WorkerError
 from worker.settings import MAX_VISIBILITY_S, AwsSettings
 
@@ -109,22 +110,24 @@ def make_sqs_client(aws: AwsSettings, wait_s: int) -> SQSClient:
     """A client whose calls end ``wait_s`` + 9 seconds after SQS has gone silent.
 
     botocore does not retry: a poll repeated inside a call would outlast its limit, and the calls
-    that settle a message are tried again by ``SqsQueue``.
+    that settle a message are tried again by ``SqsQueue``. Raises TransientError or
+    ConfigurationFault if there are no credentials.
     """
     import boto3
     from botocore.config import Config
 
-    return boto3.session.Session().client(
-        "sqs",
-        region_name=aws.aws_region,
-        endpoint_url=aws.aws_endpoint_url,
-        config=Config(
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=wait_s + _READ_MARGIN_S,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            tcp_keepalive=True,
-        ),
-    )
+    with translated():
+        return boto3.session.Session().client(
+            "sqs",
+            region_name=aws.aws_region,
+            endpoint_url=aws.aws_endpoint_url,
+            config=Config(
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                read_timeout=wait_s + _READ_MARGIN_S,
+                retries={"mode": "standard", "total_max_attempts": 1},
+                tcp_keepalive=True,
+            ),
+        )
 
 
 class SqsQueue:
@@ -271,17 +274,11 @@ def _redrive(text: str | None) -> RedrivePolicy:
 def translated() -> Iterator[None]:
     """botocore's errors as ours; what is neither is a fault of the program and passes."""
     try:
-        yield
+        with credentials_told(absent=_denied, away=_unavailable):
+            yield
     except botocore.ClientError as error:
         raise _translate(error) from error
-    except (botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
-        raise _denied(str(error)) from error
-    except (
-        botocore.ConnectionError,
-        botocore.HTTPClientError,
-        botocore.CredentialRetrievalError,
-        ResponseParserError,
-    ) as error:
+    except (botocore.ConnectionError, botocore.HTTPClientError, ResponseParserError) as error:
         raise _unavailable(f"{type(error).__name__}: {error}") from error
 
 
