@@ -120,8 +120,12 @@ def test_an_archive_without_a_boundary_is_not_one(files: dict[str, bytes]) -> No
         "/etc/site.geojson",
         "C:/site.geojson",
         "c:site.geojson",
-        "a\\site.geojson",
         "..\\site.geojson",
+        "a\\..\\..\\site.geojson",
+        "a/..\\site.geojson",
+        "\\etc\\site.geojson",
+        "\\\\server\\share\\site.geojson",
+        "C:\\site.geojson",
         "site.geojson\x00.txt",
         "site\n.geojson",
         "",
@@ -129,6 +133,18 @@ def test_an_archive_without_a_boundary_is_not_one(files: dict[str, bytes]) -> No
 )
 def test_names_that_could_point_elsewhere_are_refused(name: str) -> None:
     assert refusal(raw_zip([(name, SITE)])).code == "archive_rejected"
+
+
+def test_a_backslash_between_folders_is_read_as_some_programs_mean_it() -> None:
+    parts = Shapefile(columns={"Dwellings": ("N", 5, [4])}).parts()
+    files = [(f"Site\\site{suffix}", content) for suffix, content in parts.items()]
+    clutter = [("Site\\", b""), ("__MACOSX\\Site\\._site.shp", b"x")]
+    [only] = read(raw_zip([*clutter, *files])).features
+    assert only.dwellings == 4
+
+    [first, *others] = files
+    apart = [(first[0].replace("Site", "Other"), first[1]), *others]
+    assert refusal(raw_zip(apart)).code == "shapefile_incomplete"
 
 
 @given(st.text(max_size=30))
@@ -140,10 +156,13 @@ def test_whatever_names_say_files_are_written_under_ours(name: str) -> None:
         assert error.code in {"archive_rejected", "not_a_boundary_file"}
 
 
-@given(st.lists(st.sampled_from(["a", "B", "..", ".", "", "é"]), min_size=1, max_size=5))
-def test_a_path_is_accepted_only_without_climbing_or_root(parts: list[str]) -> None:
-    name = "/".join([*parts, "site.geojson"])
-    climbs = ".." in parts or name.startswith("/")
+@given(
+    st.lists(st.sampled_from(["a", "B", "..", ".", "", "é"]), min_size=1, max_size=5),
+    st.sampled_from("/\\"),
+)
+def test_a_path_is_accepted_only_without_climbing_or_root(parts: list[str], between: str) -> None:
+    name = between.join([*parts, "site.geojson"])
+    climbs = ".." in parts or name.startswith(between)
     if climbs:
         assert refusal(raw_zip([(name, SITE)])).code == "archive_rejected"
     else:
@@ -161,6 +180,9 @@ def test_a_path_is_accepted_only_without_climbing_or_root(parts: list[str]) -> N
         ("site.txt", "./site.txt"),
         ("a/site.txt", "a//site.txt"),
         ("a/site.txt", "a/./site.txt"),
+        ("a/site.txt", "a\\site.txt"),
+        ("a\\site.txt", "A\\.\\SITE.TXT"),
+        ("a\\", "a"),
     ],
 )
 def test_names_that_a_file_system_could_take_for_one_are_refused(first: str, second: str) -> None:

@@ -172,6 +172,20 @@ def test_outlines_that_are_all_drawn_the_wrong_way_round_are_read() -> None:
     assert only.geometry.area == pytest.approx(20_000)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [square()[::-1], HOLE[::-1]],
+        [square()[::-1], HOLE[::-1], square(630_000)[::-1], square(630_020, 310_020, 10)],
+    ],
+)
+def test_rings_that_all_run_the_wrong_way_round_are_told_so(shape: list[Ring]) -> None:
+    error = refusal(Shapefile(shapes=[[square(640_000)], shape]).zipped())
+    assert error.code == "geometry_invalid"
+    assert error.sentence.startswith("Feature 2 ")
+    assert "wrong way round" in error.sentence
+
+
 def test_many_holes_and_outlines_in_any_order_are_read() -> None:
     outlines = [square(600_000 + 200 * step) for step in range(150)]
     holes = [square(600_020 + 200 * step, 310_020, 10)[::-1] for step in range(150)]

@@ -120,8 +120,7 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int, limits: Limits
         )
     seen: set[str] = set()
     for entry in entries:
-        # ``filename`` ends at a NUL byte; ``orig_filename`` is what the archive really says.
-        name = entry.orig_filename
+        name = _name(entry)
         _check_name(name)
         if entry.flag_bits & 0x41:
             raise _rejected("The ZIP file is encrypted. Please send it without a password.")
@@ -140,12 +139,19 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int, limits: Limits
     _check_expansion(entries, limits)
 
 
+def _name(entry: zipfile.ZipInfo) -> str:
+    """What the archive calls it, with / between folders, for which some programs write a backslash.
+
+    ``filename`` would end at a NUL byte.
+    """
+    return entry.orig_filename.replace("\\", "/")
+
+
 def _check_name(name: str) -> None:
     parts = name.split("/")
     if (
         not name
         or _CONTROL.search(name)
-        or "\\" in name
         or name.startswith("/")
         or _DRIVE.match(name)
         or ".." in parts
@@ -172,7 +178,8 @@ def _expands_too_far(limits: Limits) -> BoundaryError:
 
 def _choose(entries: Sequence[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     """Suffix → entry of the one boundary in the archive."""
-    files = [(PurePosixPath(entry.filename), entry) for entry in entries if not entry.is_dir()]
+    named = [(_name(entry), entry) for entry in entries]
+    files = [(PurePosixPath(name), entry) for name, entry in named if not name.endswith("/")]
     kept = [(path, entry) for path, entry in files if not _is_clutter(path)]
     if any(path.suffix.lower() in _ARCHIVE_SUFFIXES for path, _ in kept):
         raise _rejected("The ZIP file holds another archive. Please put the files in directly.")

@@ -68,7 +68,7 @@ def features(
                 if feature is None or holes is None or feature.geometry is None:
                     raise _unreadable(f"Feature {place} of the shapefile cannot be read.")
                 kind, coordinates = feature.geometry.type, feature.geometry.coordinates
-                _refuse_lost_holes(kind, coordinates, holes, place)
+                _refuse_misplaced_holes(kind, coordinates, holes, place)
                 yield (
                     {"type": kind, "coordinates": coordinates},
                     _Decoded(feature.properties, characters, structure.table),
@@ -83,16 +83,26 @@ def _unreadable(sentence: str, *, detail: str = "") -> BoundaryError:
     )
 
 
-def _refuse_lost_holes(
+def _refuse_misplaced_holes(
     kind: str, coordinates: Sequence[Sequence[object]], holes: int, place: int
 ) -> None:
     parts = coordinates if kind == "MultiPolygon" else [coordinates]
-    if sum(len(rings[1:]) for rings in parts) < holes:
+    lost = sum(len(rings[1:]) for rings in parts) < holes
+    # Where all rings run the wrong way round, GDAL makes a hole of the outline around it.
+    if lost or any(_m2(hole) > _m2(rings[0]) for rings in parts for hole in rings[1:]):
         raise BoundaryError(
             "geometry_invalid",
-            f"Feature {place} has a hole (a ring that is drawn counter-clockwise) outside of its"
-            " outlines. Please correct the drawing there.",
+            f"Feature {place} has a hole outside of its outlines, or rings that run the wrong way"
+            " round: in a shapefile, outlines run clockwise and holes counter-clockwise. Please"
+            " correct the drawing, or export it again with another program.",
         )
+
+
+def _m2(ring: object) -> float:
+    """What a ring encloses, seen from its first point; in the unit of its coordinates, squared."""
+    points = np.asarray(ring, dtype=np.float64)[:, :2]
+    x, y = (points - points[0]).T
+    return abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1])) / 2
 
 
 @dataclass(frozen=True, slots=True)
