@@ -32,7 +32,7 @@ from worker.logs import correlated, logger
 from worker.progress import Phase, Progress
 from worker.queue.keeper import Keeper
 from worker.queue.sqs import Message
-from worker.readiness import Gate, Probe
+from worker.readiness import DATABASE, Gate, Probe
 from worker.reference.versions import active_versions
 from worker.runner import Runner
 from worker.settings import Settings
@@ -186,7 +186,7 @@ def _gate(
             raise fault
 
     return Gate(
-        (Probe("database", database.probe), Probe("reference data", reference_data)),
+        (Probe(DATABASE, database.probe), Probe("reference data", reference_data)),
         ask_again,
         pause_s=settings.worker.worker_configuration_pause_seconds,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +19,9 @@ from worker.errors import (
     EX_TEMPFAIL,
     TransientError,
 )
+from worker.jobs.context import Interruption, Stopped
 from worker.jobs.courier import Round
+from worker.jobs.supervision import Abandoned, supervise
 from worker.logs import correlated, logger
 from worker.memory import peak_mb
 from worker.polling import Poller, Receives
@@ -26,7 +29,7 @@ from worker.progress import Phase, Progress
 from worker.queue.envelope import correlation_of
 from worker.queue.keeper import Hold, Keeper
 from worker.queue.sqs import Message
-from worker.readiness import Gate
+from worker.readiness import DATABASE, Gate
 from worker.settings import MAX_HOLD_S, Settings
 from worker.settlement import Settlement, Settles
 from worker.shutdown import StopSignal
@@ -37,6 +40,8 @@ _log = logger(__name__)
 _DEPENDENCY_WAIT_S = 30
 # How often closed gates are asked again.
 _DEPENDENCY_POLL_S = 2.0
+# What a worker that ends has for the ends of attempts that it could not write before.
+_LAST_WRITE_S = 10.0
 
 
 class Handles(Protocol):
@@ -112,6 +117,7 @@ class Consumer:
         try:
             return self._loop()
         finally:
+            self._write_what_is_left()
             self._protection.off()
 
     def _loop(self) -> int:
@@ -180,6 +186,9 @@ class Consumer:
         held = [(message, self._hold(message)) for message in messages]
         down = False
         for message, hold in held:
+            if not down and not self._ends():
+                # Its lease would pass while the batch goes on.
+                self._runner.write_left()
             self._keeper.drop(hold)
             with correlated(correlation_of(message)):
                 unstarted = self._unstarted(message, down=down)
@@ -268,12 +277,19 @@ class Consumer:
     def _wait_for_dependencies(self) -> None:
         self._protection.off()
         _log.debug("polling.waiting", configuration_fault=self._gate.faulty)
-        if self._gate.faulty:
-            # The database answers, and what is not delivered grows old meanwhile.
+        if not self._gate.is_shut_by(DATABASE):
+            # It answers, and what is not delivered grows old meanwhile.
             self._runner.write_left()
             self._take_stock()
         self._report(Progress(Phase.WAITING, self._idle_limit_s))
         self._stop.wait(_DEPENDENCY_POLL_S)
+
+    def _write_what_is_left(self) -> None:
+        """A last try, which a database that is silent must not make last: the process ends."""
+        with suppress(Abandoned, Stopped):
+            supervise(
+                self._runner.write_left, Interruption(), limit_s=_LAST_WRITE_S, stop=self._stop
+            )
 
     def _hold(self, message: Message) -> Hold:
         def renew() -> bool:

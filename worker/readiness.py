@@ -16,6 +16,9 @@ from worker.logs import logger
 
 _log = logger(__name__)
 
+# The probe whose success says that the ledger can be written.
+DATABASE = "database"
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:
@@ -48,6 +51,7 @@ class Gate:
         self._faults: dict[str, WorkerError] = {}
         self._ask_again_at = 0.0
         self._closed_by: str | None = None
+        self._shut_by: str | None = None
 
     def close(self, fault: WorkerError) -> None:
         """Stop polling because of ``fault``; raises the operators' alarm through the log."""
@@ -60,6 +64,10 @@ class Gate:
     def faulty(self) -> bool:
         """Whether a configuration fault keeps the gate closed."""
         return bool(self._faults)
+
+    def is_shut_by(self, probe: str) -> bool:
+        """Whether the dependencies were not up when they were asked last, because of this one."""
+        return self._shut_by == probe
 
     def is_open(self) -> bool:
         """Ask every probe; logs only when the answer changes."""
@@ -105,8 +113,9 @@ class Gate:
                         error_detail=error.detail,
                     )
                 self._closed_by = error.code
+                self._shut_by = probe.name
                 return False
         if self._closed_by is not None:
             _log.info("dependency.up", error_code=self._closed_by)
-            self._closed_by = None
+            self._closed_by = self._shut_by = None
         return True

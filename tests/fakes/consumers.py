@@ -8,7 +8,7 @@ from collections.abc import Callable
 from worker.clients.ecs import TaskProtection
 from worker.consumer import Consumer, Handles, MessageQueue
 from worker.queue.keeper import Keeper
-from worker.readiness import Gate
+from worker.readiness import Gate, Probe
 from worker.settings import Settings
 from worker.shutdown import StopSignal
 
@@ -19,6 +19,7 @@ def consumer(
     keeper: Keeper,
     stop: StopSignal,
     clock: Callable[[], float] = time.monotonic,
+    *probes: Probe,
 ) -> Consumer:
     """With the settings of the environment; nothing but ``stop`` or a limit ends it."""
     return Consumer(
@@ -26,7 +27,7 @@ def consumer(
         queue,
         runner,
         keeper,
-        Gate((), lambda _: None, pause_s=1),
+        Gate(probes, lambda _: None, pause_s=1),
         TaskProtection("", longest_s=60),
         stop,
         report=lambda _: None,

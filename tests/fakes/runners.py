@@ -64,12 +64,14 @@ class Patient:
 
 @dataclass
 class PatientType:
-    job: Patient
+    """Each message is the next of the jobs, and every further one the last."""
+
+    jobs: list[Patient]
     name: str = IMPACT_ASSESSMENT
     layer_sets: tuple[tuple[str, ...], ...] = ()
 
     def accept(self, _: Envelope) -> Job:
-        return self.job
+        return self.jobs.pop(0) if len(self.jobs) > 1 else self.jobs[0]
 
 
 class NothingToSend:
@@ -86,7 +88,12 @@ class NothingToSend:
 
 
 def runner(
-    bench: LedgerBench, keeper: Keeper, clock: Clock, job: Patient, renewed: list[int]
+    bench: LedgerBench,
+    keeper: Keeper,
+    clock: Clock,
+    job: Patient,
+    renewed: list[int],
+    *more: Patient,
 ) -> Runner:
     settings = Settings.load()
     courier = Courier(
@@ -108,7 +115,7 @@ def runner(
     )
     return Runner(
         settings,
-        Registry((PatientType(job),)),
+        Registry((PatientType([job, *more]),)),
         connector(bench.url),
         bench.ledger,
         execution,

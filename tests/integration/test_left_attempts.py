@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,12 +13,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import LogCapture
 
 from tests.fakes.clients import database_settings
+from tests.fakes.consumers import consumer
 from tests.fakes.ledger import LedgerBench, connector, new_job, outcomes, reaped, status
 from tests.fakes.messages import assessment_body, message
 from tests.fakes.runners import Clock, Patient, handle, runner
+from tests.fakes.sqs_bench import SqsBench
+from tests.fakes.sqs_server import SqsServer
 from tests.fakes.tcp_proxy import TcpProxy
 from worker.clients.db import Database
-from worker.errors import DependencyDown, PermanentError, TransientError
+from worker.errors import EX_OK, EX_TEMPFAIL, DependencyDown, PermanentError, TransientError
 from worker.jobs.context import JobContext
 from worker.jobs.registry import JobOutput
 from worker.ledger.ledger import Ledger
@@ -25,7 +30,10 @@ from worker.ledger.operations import Operations
 from worker.ledger.outbox import Outbox
 from worker.metrics import _ENDS
 from worker.queue.keeper import Keeper
+from worker.queue.sqs import Message, SqsQueue
+from worker.readiness import DATABASE, Probe
 from worker.runner import Runner
+from worker.shutdown import StopSignal
 from worker.verdicts import DELETE, Action
 
 LEASE_S = 1.5
@@ -52,6 +60,15 @@ class Bench(LedgerBench):
 
     others: LedgerBench = field(init=False)
     proxy: TcpProxy = field(init=False)
+    database: Database = field(init=False)
+
+    def answers(self) -> bool:
+        """To its worker."""
+        try:
+            self.database.probe()
+        except DependencyDown:
+            return False
+        return True
 
 
 @pytest.fixture
@@ -65,6 +82,7 @@ def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
             one.ledger = Ledger(database.connection)
             one.outbox = Outbox(database.connection, claim_s=60)
             one.others, one.proxy = LedgerBench(database_url), proxy
+            one.database = database
             yield one
 
 
@@ -76,8 +94,8 @@ def keeper() -> Iterator[Keeper]:
     one.close()
 
 
-def of_job(bench: Bench, keeper: Keeper, job: Patient) -> Runner:
-    return runner(bench, keeper, Clock(), job, [])
+def of_job(bench: Bench, keeper: Keeper, job: Patient, *more: Patient) -> Runner:
+    return runner(bench, keeper, Clock(), job, [], *more)
 
 
 def ends(log: LogCapture) -> list[str]:
@@ -215,3 +233,131 @@ def test_an_end_that_comes_after_a_cancellation_is_not_told(
     assert handle(of_job(bench, keeper, job), message(assessment_body())) == DELETE
 
     assert ends(log) == ["job.cancelled"]
+
+
+class Releasing(SqsQueue):
+    """Something happens once a message was released: by then its attempt's end was left."""
+
+    def __init__(self, double: SqsServer, messages: int, then: Callable[[], None]) -> None:
+        super().__init__(double.client, SqsBench(double.client).queue())
+        self._then = then
+        for _ in range(messages):
+            double.client.send_message(
+                QueueUrl=self._url, MessageBody=json.dumps(assessment_body())
+            )
+
+    def release(self, message: Message, seconds: int) -> int:
+        delay_s = super().release(message, seconds)
+        self._then()
+        return delay_s
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
+    monkeypatch.setenv("SQS_WAIT_TIME_SECONDS", "0")
+    monkeypatch.setenv("SQS_MAX_MESSAGES", "10")
+    with SqsServer() as one:
+        yield one
+
+
+def back(bench: Bench) -> None:
+    bench.proxy.join()
+    until(bench.answers, "database")
+
+
+def test_an_end_that_was_left_is_written_before_the_next_message_of_its_batch(
+    bench: Bench, keeper: Keeper, double: SqsServer
+) -> None:
+    stop, seen = StopSignal(30), list[object]()
+
+    def look() -> None:
+        seen.append(status(bench.others, JOB))
+        stop.request()
+
+    second = Patient(look, until=lambda: True, key="job-0002")
+    one = of_job(bench, keeper, Failing(bench.proxy.cut), second)
+    queue = Releasing(double, 2, lambda: back(bench))
+
+    assert consumer(queue, one, keeper, stop).run() == EX_OK
+
+    assert seen == ["FAILED"]
+    assert status(bench.others, "job-0002") == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"WORKER_MAX_JOBS": "1"}, {"WORKER_MAX_RSS_MB": "64"}, {}],
+    ids=["jobs", "memory", "stop"],
+)
+def test_a_worker_that_ends_writes_the_ends_that_were_left(
+    bench: Bench,
+    keeper: Keeper,
+    double: SqsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: dict[str, str],
+) -> None:
+    for name, value in limit.items():
+        monkeypatch.setenv(name, value)
+    stop = StopSignal(30)
+
+    def come_back() -> None:
+        back(bench)
+        if not limit:
+            stop.request()
+
+    one = of_job(bench, keeper, Failing(bench.proxy.cut))
+    code = consumer(Releasing(double, 1, come_back), one, keeper, stop).run()
+
+    assert code == (EX_TEMPFAIL if limit else EX_OK)
+    assert status(bench.others, JOB) == "FAILED"
+
+
+def test_a_silent_database_does_not_keep_a_worker_with_ends_to_write_from_stopping(
+    bench: Bench, keeper: Keeper, double: SqsServer
+) -> None:
+    stop = StopSignal(4)
+
+    def fall_silent() -> None:
+        back(bench)
+        bench.proxy.silence()
+        stop.request()
+
+    one = of_job(bench, keeper, Failing(bench.proxy.cut))
+    loop = consumer(Releasing(double, 1, fall_silent), one, keeper, stop)
+    running = threading.Thread(target=loop.run, daemon=True)
+    running.start()
+
+    running.join(20)
+
+    assert not running.is_alive()
+    assert status(bench.others, JOB) == "IN_PROGRESS"
+    bench.proxy.join()
+    until(lambda: status(bench.others, JOB) == "FAILED", "end of what was under way")
+
+
+def test_ends_are_written_while_the_reference_data_is_missing(
+    bench: Bench, keeper: Keeper, double: SqsServer
+) -> None:
+    stop, lost = StopSignal(30), threading.Event()
+
+    def reference_data() -> None:
+        if lost.is_set():
+            raise DependencyDown("reference_data_missing", "There is no reference data.")
+
+    def lose_the_reference_data() -> None:
+        back(bench)
+        lost.set()
+
+    one = of_job(bench, keeper, Failing(bench.proxy.cut))
+    queue = Releasing(double, 1, lose_the_reference_data)
+    probes = Probe(DATABASE, bench.database.probe), Probe("reference data", reference_data)
+    loop = consumer(queue, one, keeper, stop, time.monotonic, *probes)
+    running = threading.Thread(target=loop.run, daemon=True)
+    running.start()
+
+    until(lost.is_set, "end that was left")
+    until(lambda: status(bench.others, JOB) == "FAILED", "written end")
+
+    assert running.is_alive(), "it waits for the data"
+    stop.request()
+    running.join()
