@@ -2,8 +2,9 @@
 
 What an end says is logged once it is stored, never before. One that the database does not take is
 kept in memory and written as soon as it answers, before the next poll and the next message of a
-batch, or when the worker ends: the token fences it, so it cannot come too late to be safe. If somebody has ended the attempt meanwhile because its lease had
-passed, it does not count: it was the database that was away, not the worker.
+batch, or when the worker ends: the token fences it, so it cannot come too late to be safe. If
+somebody has ended the attempt meanwhile because its lease had passed, it does not count: it was the
+database that was away, not the worker.
 """
 
 from __future__ import annotations
