@@ -102,8 +102,21 @@ class Execution:
             self._keeper.drop(held)
 
     def sweep(self) -> Round:
-        """Make deliveries that are due, of any job; raises as ``deliver`` does."""
-        return self._supervised(self._courier.sweep, Interruption())
+        """Make deliveries that are due, of any job; raises as ``deliver`` does.
+
+        A stop ends it before the next delivery: what is due is as safe with another worker.
+        """
+        interruption = Interruption()
+
+        def work(checkpoint: Callable[[], None]) -> Round:
+            def go_on() -> None:
+                if self._stop.requested:
+                    interruption.interrupt(StopReason.STOP_REQUESTED)
+                checkpoint()
+
+            return self._courier.sweep(go_on)
+
+        return self._supervised(work, interruption)
 
     def _supervised(
         self, work: Callable[[Callable[[], None]], Round], interruption: Interruption

@@ -104,15 +104,33 @@ def test_an_idle_worker_makes_deliveries_whose_message_is_gone(environment: Envi
     assert environment.backend.quotes["NRF-000001"].changes == 1
 
 
-def test_a_stop_during_a_sweep_does_not_wait_for_all_of_it(environment: Environment) -> None:
+def due_later(environment: Environment, deliveries: int) -> int:
+    """Have a sweep find so many deliveries; returns how many requests the backend has had."""
     environment.backend.misbehave_always(failing(503))
     with environment.worker(WORKER_BACKOFF_BASE_SECONDS="1") as worker:
-        for number in range(1, 5):
+        for number in range(1, deliveries + 1):
             environment.send(quote(f"NRF-00000{number}"))
-        worker.wait_until(lambda: len(worker.events("message.released")) >= 4, "released")
+        worker.wait_until(lambda: len(worker.events("message.released")) >= deliveries, "released")
     environment.aws.sqs.purge_queue(QueueUrl=environment.queue.url)
+    return len(environment.backend.received)
+
+
+def test_a_stop_during_a_sweep_lets_it_begin_no_other_delivery(environment: Environment) -> None:
+    received = due_later(environment, 4)
+    environment.backend.misbehave_always(Misbehaviour(delay_s=1.0))
+
+    with environment.worker(WORKER_SWEEP_INTERVAL_SECONDS="0.5") as worker:
+        worker.wait_until(lambda: len(environment.backend.received) > received, "a sweep")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    assert len(worker.events("delivery.made")) == 1, "what was being sent"
+    assert len(environment.backend.received) == received + 1
+
+
+def test_a_stop_during_a_sweep_does_not_wait_for_all_of_it(environment: Environment) -> None:
+    received = due_later(environment, 4)
     environment.backend.misbehave_always(Misbehaviour(delay_s=5.0))
-    received = len(environment.backend.received)
 
     with environment.worker(
         WORKER_SWEEP_INTERVAL_SECONDS="0.5", WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="3"
