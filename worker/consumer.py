@@ -33,7 +33,7 @@ from worker.readiness import DATABASE, Gate
 from worker.settings import MAX_HOLD_S, Settings
 from worker.settlement import Settlement, Settles
 from worker.shutdown import StopSignal
-from worker.verdicts import RELEASE_AT_ONCE, Action, Verdict
+from worker.verdicts import KEEP, RELEASE_AT_ONCE, Action, Verdict
 
 _log = logger(__name__)
 
@@ -184,18 +184,22 @@ class Consumer:
             return
         # A standard queue may hand a message out twice, in one batch too.
         held = [(message, self._hold(message)) for message in messages]
-        down = False
+        down, settled = False, True
         for message, hold in held:
+            if self._stop.requested and not settled:
+                # Each further call could take as long, and the grace period passes.
+                with correlated(correlation_of(message)):
+                    self._settlement.settle(message, KEEP)
+                continue
             if not down and not self._ends():
                 # Its lease would pass while the batch goes on.
                 self._runner.write_left()
             self._keeper.drop(hold)
             with correlated(correlation_of(message)):
-                unstarted = self._unstarted(message, down=down)
-                if unstarted is None:
-                    down = not self._process(message)
-                else:
-                    self._settlement.settle(message, unstarted)
+                verdict = self._unstarted(message, down=down)
+                if verdict is None:
+                    verdict, down = self._process(message)
+                settled = self._settlement.settle(message, verdict)
         self._empty_polls = 0
         self._idle_since = self._clock()
 
@@ -226,8 +230,8 @@ class Consumer:
     def _held_too_long(self, message: Message) -> bool:
         return self._clock() - message.received_monotonic >= MAX_HOLD_S
 
-    def _process(self, message: Message) -> bool:
-        """Have it handled, and settle it; False if the database does not let us decide anything."""
+    def _process(self, message: Message) -> tuple[Verdict, bool]:
+        """Have it handled; with True if the database does not let us decide anything."""
         self._protection.on()
         down = False
         try:
@@ -239,8 +243,7 @@ class Consumer:
         self._wedged = self._wedged or verdict.wedged
         if verdict.fault is not None:
             self._gate.close(verdict.fault)
-        self._settlement.settle(message, verdict)
-        return not down
+        return verdict, down
 
     def _take_stock(self) -> None:
         """Measure what the ledger holds, as often as an idle worker sweeps."""

@@ -37,15 +37,20 @@ class Settlement:
         self._queue = queue
         self._strands_after = strands_after
 
-    def settle(self, message: Message, verdict: Verdict) -> None:
-        """Do with the message what the verdict says; never raises what SQS answers."""
+    def settle(self, message: Message, verdict: Verdict) -> bool:
+        """Do with the message what the verdict says; never raises what SQS answers.
+
+        False if SQS did not take it.
+        """
+        settled = True
         try:
             delay_s = self._carry_out(message, verdict)
         except StaleReceipt as error:
             _log.warning("message.stale", message_id=message.message_id, error_code=error.code)
-            return
+            return True
         except (TransientError, ConfigurationFault) as error:
             # It comes back when its visibility ends; the ledger then knows what was done.
+            settled = False
             _log.error(
                 "message.unsettled",
                 message_id=message.message_id,
@@ -56,9 +61,10 @@ class Settlement:
         else:
             _log.info(_SETTLED[verdict.action], message_id=message.message_id, delay_s=delay_s)
             if verdict.action is Action.DELETE:
-                return
+                return True
         if not verdict.failed:
             self._tell_if_stranded(message)
+        return settled
 
     def _carry_out(self, message: Message, verdict: Verdict) -> int:
         """The seconds after which a released message comes back, as the queue has set them."""
