@@ -156,7 +156,7 @@ def loop_wedges(_: str) -> None:
     """The loop never comes back from settling its first message."""
     from worker.settlement import Settlement
 
-    Settlement.settle = lambda *_: time.sleep(3600)  # type: ignore[method-assign]
+    Settlement.settle = lambda *_: time.sleep(3600)  # type: ignore[assignment, method-assign]
 
 
 def impatient_with_the_queue(seconds: str) -> None:
