@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from tests.fakes.blocked_queries import computing_blocked
 from tests.fakes.environment import COMPLETED, Environment
 from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.fakes.worker_process import WorkerProcess, health_of
+from tests.fakes.worker_process import PATIENCE_S, WorkerProcess, health_of
 
 A_FORTNIGHT_S, A_DAY_S = "1209600", "86400"
 
@@ -199,6 +200,49 @@ def test_s3_that_refuses_every_key_pauses_polling_until_it_does_not(
     assert paused["error_code"] == "s3_access_denied"
     assert environment.value("SELECT attempts FROM jobs.job WHERE key = 'job-1'") == 1
     assert [one.template_id for one in environment.notify.sent] == [COMPLETED, COMPLETED]
+
+
+def test_s3_that_is_silent_during_a_pause_holds_up_neither_health_nor_a_stop(
+    environment: Environment, proxy: AwsProxy
+) -> None:
+    refusal = Refusal(403, "AccessDenied")
+    answer, asked = threading.Event(), threading.Event()
+
+    def silence(call: Call) -> Fault | None:
+        if not call.is_s3:
+            return None
+        asked.set()
+        answer.wait()
+        return refusal
+
+    proxy.fault = lambda call: refusal if call.is_s3 else None
+    for job in ("job-1", "job-2"):
+        put_site(environment, f"{job}/site.zip")
+        environment.send(request(job))
+    variables = {
+        **proxy.variables(environment.queue),
+        "WORKER_CONFIGURATION_PAUSE_SECONDS": "1",
+        "HEALTH_IDLE_LIMIT_SECONDS": "15",
+    }
+    with environment.worker(**variables) as worker:
+        url = health_of(worker)
+        statuses = list[int]()
+
+        def told_again() -> bool:
+            statuses.append(httpx.get(url).status_code)
+            return len(worker.events("dependency.down", error_code="s3_unavailable")) == 2
+
+        worker.wait_for("polling.paused", error_code="s3_access_denied")
+        proxy.fault = silence
+        worker.wait_until(told_again, "second question without an answer")
+        asked.clear()
+        assert asked.wait(PATIENCE_S)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        answer.set()
+
+    assert set(statuses) == {200}
+    assert worker.events("polling.resumed") == []
 
 
 def one_fails_and_the_next_is_done(environment: Environment, proxy: AwsProxy) -> WorkerProcess:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_S = 5
 _TRIES = 3
+# What is asked about a refusal has short answers, and the loop itself asks while it is refused:
+# from an S3 that is silent it is back within the wait of a poll, also at a stop.
+_QUESTION_TIMEOUT_S = 3
+_QUESTION_TRIES = 2
 _CHUNK_BYTES = 1024 * 1024
 _MAX_KEY_BYTES = 1024
 
@@ -69,7 +73,7 @@ class _Contents:
 
 
 class ObjectStore:
-    """Reads objects of ``buckets``. Thread-safe; the client is made on first use."""
+    """Reads objects of ``buckets``. Thread-safe; each client is made on first use."""
 
     def __init__(
         self,
@@ -128,7 +132,7 @@ class ObjectStore:
         """Ask again for the objects whose denial was a fault of ours, and for the last readable.
 
         Raises ConfigurationFault ``s3_access_denied`` as long as all of them are refused; that one
-        is missing by now is an answer too.
+        is missing by now is an answer too. Waits a few seconds only for an S3 that is silent.
         """
         if self._last_denied is None:
             return
@@ -149,9 +153,19 @@ class ObjectStore:
 
     @cached_property
     def _client(self) -> S3Client:
-        if self._given_client is not None:
-            return self._given_client
-        return make_s3_client(self._settings, connect_timeout_s=_CONNECT_TIMEOUT_S, tries=_TRIES)
+        return self._given_client or make_s3_client(
+            self._settings, connect_timeout_s=_CONNECT_TIMEOUT_S, tries=_TRIES
+        )
+
+    @cached_property
+    def _questions(self) -> S3Client:
+        """A client that does not wait long for its answers."""
+        return self._given_client or make_s3_client(
+            self._settings,
+            connect_timeout_s=_QUESTION_TIMEOUT_S,
+            read_timeout_s=_QUESTION_TIMEOUT_S,
+            tries=_QUESTION_TRIES,
+        )
 
     def _check_allowed(self, bucket: str, key: str) -> None:
         if bucket not in self._buckets:
@@ -222,7 +236,7 @@ class ObjectStore:
     def _is_known_to_be_missing(self, bucket: str, key: str) -> bool:
         # HeadBucket would be refused where listing is allowed below a prefix only.
         listed = self._answer(
-            lambda: self._client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+            lambda: self._questions.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
         )
         return listed is not None and all(
             one.get("Key") != key for one in listed.get("Contents", ())
@@ -239,7 +253,7 @@ class ObjectStore:
 
     def _ask_for(self, bucket: str, key: str) -> GetObjectOutputTypeDef:
         """By GET: a HEAD does not say that a bucket is missing, and needs no right to decrypt."""
-        answer = self._client.get_object(Bucket=bucket, Key=key)
+        answer = self._questions.get_object(Bucket=bucket, Key=key)
         answer["Body"].close()
         return answer
 

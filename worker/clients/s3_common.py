@@ -29,7 +29,13 @@ _REFUSED = frozenset(
 )
 
 
-def make_s3_client(settings: AwsSettings, *, connect_timeout_s: int, tries: int) -> S3Client:
+def make_s3_client(
+    settings: AwsSettings,
+    *,
+    connect_timeout_s: int,
+    tries: int,
+    read_timeout_s: int = _READ_TIMEOUT_S,
+) -> S3Client:
     """A client that tries each call up to ``tries`` times."""
     from boto3.session import Session
     from botocore.config import Config
@@ -43,7 +49,7 @@ def make_s3_client(settings: AwsSettings, *, connect_timeout_s: int, tries: int)
         endpoint_url=endpoint,
         config=Config(
             connect_timeout=connect_timeout_s,
-            read_timeout=_READ_TIMEOUT_S,
+            read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": tries},
             s3={"addressing_style": addressing},
         ),
