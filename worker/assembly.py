@@ -178,11 +178,12 @@ def _gate(
     def ask_again(fault: WorkerError) -> None:
         if fault.code.startswith("s3_"):
             store.probe()
-        swept = runner.deliver_overdue()
+        swept = runner.deliver_overdue(refused_as=fault.code)
         if swept.fault is not None:
             raise swept.fault
         if outbox.is_refused(fault.code):
-            # Another worker is asking with it right now: a sweep that found nothing proves nothing.
+            # It got no answer, or another worker is asking with it right now: neither proves that
+            # we are taken again.
             raise fault
 
     return Gate(

@@ -60,6 +60,10 @@ class TransientError(WorkerError):
         self.retry_after_s = retry_after_s
 
 
+class LimitReached(TransientError):
+    """The other side knows us and takes no more for now: unlike an outage, this is an answer."""
+
+
 class MissingInput(TransientError):
     """Something the message names is not there yet; its code stays when the receives run out."""
 
@@ -70,6 +74,16 @@ class DependencyDown(TransientError):
 
 class ConfigurationFault(WorkerError):
     """We are refused as a client (401, 403): polling pauses, because every job would fail."""
+
+
+# Codes of ConfigurationFault that a delivery meets. One that was refused so stays so until it gets
+# an answer: whether polling may go on is asked with it.
+DELIVERY_REFUSALS = (
+    "backend_refused_us",
+    "backend_redirected",
+    "notify_refused_us",
+    "notify_unexpected_answer",
+)
 
 
 class ReferenceDataMissing(WorkerError):

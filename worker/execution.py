@@ -101,8 +101,8 @@ class Execution:
         finally:
             self._keeper.drop(held)
 
-    def sweep(self) -> Round:
-        """Make deliveries that are due, of any job; raises as ``deliver`` does.
+    def sweep(self, *, refused_as: str | None = None) -> Round:
+        """``Courier.sweep``; raises as ``deliver`` does.
 
         A stop ends it before the next delivery: what is due is as safe with another worker.
         """
@@ -114,7 +114,7 @@ class Execution:
                     interruption.interrupt(StopReason.STOP_REQUESTED)
                 checkpoint()
 
-            return self._courier.sweep(go_on)
+            return self._courier.sweep(go_on, refused_as=refused_as)
 
         return self._supervised(work, interruption)
 

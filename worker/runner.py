@@ -129,10 +129,10 @@ class Runner:
         """Write the ends of attempts that the database did not take; raises nothing."""
         self._attempts.write_left()
 
-    def deliver_overdue(self) -> Round:
-        """Make deliveries that an earlier try or a crash has left over."""
+    def deliver_overdue(self, *, refused_as: str | None = None) -> Round:
+        """Make deliveries that an earlier try or a crash has left over; see ``Courier.sweep``."""
         try:
-            return self._execution.sweep()
+            return self._execution.sweep(refused_as=refused_as)
         except (Abandoned, Stopped) as error:
             _log.warning("delivery.interrupted", error_code=error.code)
             return Round()

@@ -182,6 +182,30 @@ def test_polling_stays_paused_while_another_worker_asks_with_the_refused_deliver
         worker.wait_until(lambda: len(environment.backend.quotes) == 2, "both results")
 
 
+@pytest.mark.parametrize("outage", [failing(503), Misbehaviour(drop=True)])
+def test_a_backend_that_goes_away_during_a_pause_does_not_end_the_pause(
+    environment: Environment, outage: Misbehaviour
+) -> None:
+    environment.backend.misbehave_always(failing(401))
+    environment.send(quote())
+    # Nothing that has to wait is due again within this test: who asks does not wait for that.
+    with environment.worker(**PAUSE, WORKER_BACKOFF_BASE_SECONDS="600") as worker:
+        worker.wait_for("polling.paused")
+        environment.backend.misbehave_always(outage)
+        environment.send(quote("NRF-000002"))
+        worker.wait_until(
+            lambda: (
+                len(worker.events("delivery.postponed")) == 2 or worker.events("polling.resumed")
+            ),
+            "two probes without an answer",
+        )
+        assert worker.events("polling.resumed") == []
+        assert len(worker.events("message.received")) == 1, "no receive is spent on a guess"
+        environment.backend.misbehave_always(None)
+        worker.wait_for("polling.resumed", error_code="backend_refused_us")
+        worker.wait_until(lambda: len(environment.backend.quotes) == 2, "both results")
+
+
 def test_a_daily_limit_of_emails_defers_the_email_and_nothing_else(
     on_double: Environment, double: SqsServer
 ) -> None:

@@ -15,6 +15,7 @@ from worker.errors import (
     ConfigurationError,
     ConfigurationFault,
     DeliveryRejected,
+    LimitReached,
     TransientError,
     WorkerError,
 )
@@ -114,8 +115,8 @@ class NotifyClient:
 
         Notify does not refuse a repeated reference, so a try that ``may_have_been_sent`` asks
         first; ``before_send`` is called last of all and may raise. Raises TransientError
-        ``notify_unavailable``, ``notify_rate_limited`` and ``notify_daily_limit`` (these with
-        ``retry_after_s``), DeliveryRejected ``notify_rejected``, ConfigurationFault
+        ``notify_unavailable``, LimitReached ``notify_rate_limited`` and ``notify_daily_limit``
+        (these with ``retry_after_s``), DeliveryRejected ``notify_rejected``, ConfigurationFault
         ``notify_refused_us`` and ``notify_unexpected_answer``; none of them holds the address.
         """
         if self._allowed_domains is not None and _domain(to) not in self._allowed_domains:
@@ -200,16 +201,16 @@ class NotifyClient:
             "notify_rejected", "Notify did not accept the e-mail.", detail=detail
         )
 
-    def _limit(self, said: str, retry_after: str | None, detail: str) -> TransientError:
+    def _limit(self, said: str, retry_after: str | None, detail: str) -> LimitReached:
         if "TooManyRequestsError" in said or "Exceeded send limits" in said:
-            return TransientError(
+            return LimitReached(
                 "notify_daily_limit",
                 "Today's limit of e-mails is used up.",
                 detail=detail,
                 retry_after_s=_seconds_to_next_day(self._now()),
             )
         wait_s = retry_after_s(retry_after) or _RATE_WINDOW_S
-        return TransientError(
+        return LimitReached(
             "notify_rate_limited",
             "Notify asks us to slow down.",
             detail=detail,

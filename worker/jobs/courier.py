@@ -89,38 +89,48 @@ class Courier:
         self._on_progress = on_progress
 
     def deliver_job(self, job_id: int, checkpoint: Callable[[], None]) -> Round:
-        """Make every pending delivery of one job, due or not; stops at one that has to wait.
+        """Make every pending delivery of one job, due or not; stops when we are refused.
 
         ``checkpoint`` is called before each delivery and may raise Interrupted.
         """
-        done = self._deliver(job_id, checkpoint, limit=None)
-        left = self._outbox.remaining(job_id)
-        # Another worker's sweep may have found the result refused while we looked for it.
-        return replace(done, pending=left.pending, rejected=done.rejected or left.failed)
-
-    def sweep(self, checkpoint: Callable[[], None]) -> Round:
-        """Make deliveries of any job that are due: left over by crashes and by failed tries."""
-        return self._deliver(None, checkpoint, limit=_SWEEP_LIMIT)
-
-    def _deliver(
-        self, job_id: int | None, checkpoint: Callable[[], None], limit: int | None
-    ) -> Round:
         total = Round()
         tried: set[int] = set()
-        while limit is None or len(tried) < limit:
+        while total.fault is None:
             checkpoint()
             claimed = self._outbox.claim_next(job_id=job_id, skip=tried)
             if claimed is None:
-                return total
+                break
             tried.add(claimed.delivery.id)
-            self._on_progress(claimed.delivery.job_key)
-            with correlated(claimed.delivery.correlation_id):
-                total = self._merge(total, self._attempt(claimed))
-            waits = limit is not None and total.wait_s > 0
-            if total.fault is not None or waits:
-                # A sweep leaves the others alone while one of them has to wait.
-                return total
+            total = self._merge(total, self._make(claimed))
+        left = self._outbox.remaining(job_id)
+        # Another worker's sweep may have found the result refused while we looked for it.
+        return replace(total, pending=left.pending, rejected=total.rejected or left.failed)
+
+    def sweep(self, checkpoint: Callable[[], None], *, refused_as: str | None = None) -> Round:
+        """Make deliveries of any job that are due: left over by crashes and by failed tries.
+
+        Before them those that were refused with the code ``refused_as``, due or not. Another side
+        that refuses us or makes one wait is left alone by the rest of the sweep.
+        """
+        total = Round()
+        tried: set[int] = set()
+        left_alone: set[str] = set()
+        while len(tried) < _SWEEP_LIMIT:
+            checkpoint()
+            claimed = self._outbox.claim_next(skip=tried, avoid=left_alone, refused_as=refused_as)
+            if claimed is None:
+                break
+            tried.add(claimed.delivery.id)
+            done = self._make(claimed)
+            if done.fault is not None or done.wait_s > 0:
+                left_alone.add(claimed.side)
+            total = self._merge(total, done)
         return total
+
+    def _make(self, claimed: ClaimedDelivery) -> Round:
+        self._on_progress(claimed.delivery.job_key)
+        with correlated(claimed.delivery.correlation_id):
+            return self._attempt(claimed)
 
     def _attempt(self, claimed: ClaimedDelivery) -> Round:
         delivery = claimed.delivery

@@ -16,7 +16,13 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from worker.errors import PermanentError, TransientError, WorkerError
+from worker.errors import (
+    DELIVERY_REFUSALS,
+    LimitReached,
+    PermanentError,
+    TransientError,
+    WorkerError,
+)
 from worker.ledger.ledger import REJECTION, Connect, add_deliveries, error_fields
 from worker.ledger.models import Delivery, JobIdentity, JsonObject, NewDelivery
 from worker.logs import redact
@@ -39,6 +45,11 @@ class ClaimedDelivery:
     delivery: Delivery
     token: UUID
     last_request_at: float
+
+    @property
+    def side(self) -> str:
+        """Who takes it, by the first part of its kind: ``backend`` or ``notify``."""
+        return self.delivery.kind.partition(".")[0]
 
     def check(self) -> None:
         """Raises TransientError ``delivery_claim_over`` if somebody else may be sending it."""
@@ -66,9 +77,18 @@ class Outbox:
         self._claim_s = claim_s
 
     def claim_next(
-        self, *, job_id: int | None = None, skip: Collection[int] = ()
+        self,
+        *,
+        job_id: int | None = None,
+        skip: Collection[int] = (),
+        avoid: Collection[str] = (),
+        refused_as: str | None = None,
     ) -> ClaimedDelivery | None:
-        """The next delivery to make, of one job (due or not) or of any (due ones only)."""
+        """The next delivery to make, of one job (due or not) or of any (due ones only).
+
+        One that was refused with the code ``refused_as`` comes first, due or not. ``skip``: ids of
+        deliveries, ``avoid``: other sides (see ``ClaimedDelivery.side``) that are left alone.
+        """
         token = uuid4()
         # Before the database grants it, so that it is over here no later than there.
         last_request_at = time.clock_gettime(_CLOCK) + self._claim_s * (1 - _LAST_REQUEST_SHARE)
@@ -76,7 +96,14 @@ class Outbox:
             cursor = connection.cursor(row_factory=class_row(Delivery))
             delivery = cursor.execute(
                 statement(__package__, "claim_delivery"),
-                {"job_id": job_id, "skip": list(skip), "token": token, "lease_s": self._claim_s},
+                {
+                    "job_id": job_id,
+                    "skip": list(skip),
+                    "avoid": list(avoid),
+                    "refused_as": refused_as,
+                    "token": token,
+                    "lease_s": self._claim_s,
+                },
             ).fetchone()
         return None if delivery is None else ClaimedDelivery(delivery, token, last_request_at)
 
@@ -85,7 +112,10 @@ class Outbox:
         return self._settle(claimed, "DELIVERED", 0, None, response)
 
     def postponed(self, claimed: ClaimedDelivery, error: WorkerError, wait_s: float) -> None:
-        """It did not, but may after ``wait_s`` seconds."""
+        """It did not, but may after ``wait_s`` seconds.
+
+        An error that is no answer leaves the code of a refusal in its place.
+        """
         self._settle(claimed, "PENDING", wait_s, error, None)
 
     def rejected(
@@ -148,6 +178,7 @@ class Outbox:
         response: JsonObject | None,
     ) -> bool:
         """Whether the claim was still ours; if not, nothing was written."""
+        answered = not isinstance(error, TransientError) or isinstance(error, LimitReached)
         row = connection.execute(
             statement(__package__, "settle_delivery"),
             {
@@ -156,6 +187,7 @@ class Outbox:
                 "status": status,
                 "wait_s": wait_s,
                 "error_code": error.code if error else None,
+                "kept_codes": [] if answered else list(DELIVERY_REFUSALS),
                 "error_detail": redact(str(error)) if error else None,
                 "response": None if response is None else Jsonb(response),
             },
