@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.fakes.ledger import LedgerBench, connector, delivery, new_job
 from worker.errors import PermanentError, TransientError
@@ -48,6 +51,32 @@ def refused(bench: LedgerBench) -> None:
         bench.claimed(), {"run": 1}, (delivery(), delivery("completed", required=False))
     )
     bench.outbox.rejected(next_delivery(bench), BROKEN)
+
+
+def test_a_result_that_is_to_be_delivered_again_is_not_erased_at_the_last_moment(
+    bench: LedgerBench, operations: Operations
+) -> None:
+    refused(bench)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(bench.url, autocommit=True) as holder:
+        holder.execute("UPDATE jobs.job SET finished_at = finished_at - interval '91 days'")
+        # The erasure sees the clock when it has its snapshot, and before it locks a row.
+        holder.execute("CREATE SCHEMA slow")
+        holder.execute(
+            "CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE"
+            " AS 'SELECT pg_advisory_xact_lock_shared(1); SELECT pg_catalog.clock_timestamp()'"
+        )
+        holder.execute("SELECT pg_advisory_lock(1)")
+        slowly = connector(make_conninfo(bench.url, options="-c search_path=slow,pg_catalog"))
+        erasing = pool.submit(erase_personal_data, slowly, retention_days=90)
+        waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while holder.execute(waiting).fetchone() is None:
+            assert not erasing.done()
+        assert operations.reopen(operations.jobs_of(["message-1"])["message-1"]) is True
+        holder.execute("SELECT pg_advisory_unlock(1)")
+
+        assert erasing.result() == 0
+
+    assert next_delivery(bench).delivery.payload == {"slot": "result"}
 
 
 def test_an_erased_job_that_is_submitted_again_is_computed_and_delivered_again(

@@ -29,7 +29,8 @@ WITH failed AS (
 )
 UPDATE jobs.job
 SET status = CASE WHEN failed.has_result THEN 'SUCCEEDED' ELSE 'PENDING' END::jobs.job_status,
-    finished_at = CASE WHEN failed.has_result THEN finished_at END,
+    -- Anew, also for an erasure that has found it before it was opened.
+    finished_at = CASE WHEN failed.has_result THEN clock_timestamp() END,
     erased_at = NULL,
     attempts = 0,
     reopenings = reopenings + 1,
