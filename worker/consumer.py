@@ -269,13 +269,21 @@ class Consumer:
         )
         try:
             # First, since it may leave notices to deliver.
-            self._housekeeping()
+            self._keep_house()
             swept = self._runner.deliver_overdue()
         except TransientError as error:
             _log.error("dependency.down", error_code=error.code, error_detail=error.detail)
             return
         if swept.fault is not None:
             self._gate.close(swept.fault)
+
+    def _keep_house(self) -> None:
+        try:
+            self._housekeeping()
+        except TransientError:
+            raise
+        except Exception:  # noqa: BLE001 - nobody's job: deliveries and polls go on without it
+            _log.exception("housekeeping.crashed")
 
     def _wait_for_dependencies(self) -> None:
         self._protection.off()

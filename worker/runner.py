@@ -130,12 +130,19 @@ class Runner:
         self._attempts.write_left()
 
     def deliver_overdue(self, *, refused_as: str | None = None) -> Round:
-        """Make deliveries that an earlier try or a crash has left over; see ``Courier.sweep``."""
+        """Make deliveries that an earlier try or a crash has left over; see ``Courier.sweep``.
+
+        Raises TransientError when the database does not let us.
+        """
         try:
             return self._execution.sweep(refused_as=refused_as)
         except (Abandoned, Stopped) as error:
             _log.warning("delivery.interrupted", error_code=error.code)
-            return Round()
+        except TransientError:
+            raise
+        except Exception:  # noqa: BLE001 - the runner's edge: one delivery never ends the loop
+            _log.exception("sweep.crashed")
+        return Round()
 
     def _read(self, message: Message) -> tuple[Job, NewJob]:
         envelope = open_envelope(

@@ -149,6 +149,19 @@ def test_a_sweep_leaves_alone_a_side_that_has_to_wait_and_nothing_else(
     assert len(notify.received) == 1
 
 
+def test_half_a_surrogate_pair_in_an_answer_can_be_recorded(
+    bench: LedgerBench, courier: Courier, notify: FakeNotify
+) -> None:
+    emails_due(bench, 1)
+    said = '{"errors": [{"error": "BadRequestError", "message": "not \\ud800 here"}]}'
+    notify.misbehave(failing(400, said, content_type="application/json"))
+
+    sweep(courier)
+
+    recorded = "SELECT status::text || ' ' || error_detail FROM jobs.delivery"
+    assert bench.value(recorded) == "REJECTED notify_rejected: 400: BadRequestError: not  here"
+
+
 def test_what_was_refused_is_asked_with_before_all_that_is_due(
     bench: LedgerBench, courier: Courier, backend: FakeBackend, notify: FakeNotify
 ) -> None:

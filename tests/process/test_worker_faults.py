@@ -5,13 +5,21 @@ from __future__ import annotations
 import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
+import pytest
 
 from tests.fakes.blocked_queries import computing_blocked, told_to_blocked
+from tests.fakes.clients import JANE
 from tests.fakes.environment import COMPLETED, FAILED, Environment
+from tests.fakes.ledger import LedgerBench
 from tests.fakes.submissions import put_site, quote, request
 from worker.demo.fake_service import Misbehaviour, failing
+from worker.errors import PermanentError
+from worker.jobs.deliveries import EmailDelivery
+from worker.ledger.models import NewDelivery
 
 STARTED = str(uuid.UUID(int=3))
 SHORT_LEASE = {"WORKER_LEASE_SECONDS": "2", "SQS_VISIBILITY_TIMEOUT": "7"}
@@ -38,6 +46,53 @@ def test_an_absurd_answer_postpones_a_delivery_and_does_not_end_the_worker(
         assert worker.process.poll() is None
 
     assert "NRF-000002" in environment.backend.quotes
+
+
+@contextmanager
+def no_row_may_change(environment: Environment, table: str, when: str) -> Iterator[None]:
+    """The database refuses with an error that nothing has foreseen."""
+    with psycopg.connect(environment.database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RAISE EXCEPTION ''not today''; END'"
+        )
+        connection.execute(
+            f"CREATE TRIGGER refusing BEFORE UPDATE ON jobs.{table} FOR EACH ROW WHEN ({when})"
+            " EXECUTE FUNCTION refuse()".encode()
+        )
+        yield
+        connection.execute(f"DROP TRIGGER refusing ON jobs.{table}".encode())
+
+
+@pytest.mark.parametrize(
+    ("crash", "table", "when"),
+    [
+        ("sweep.crashed", "delivery", "NEW.claimed_by IS NOT NULL"),
+        ("housekeeping.crashed", "job", "NEW.erased_at IS NOT NULL"),
+    ],
+)
+def test_a_crash_between_messages_is_told_once_an_interval_and_ends_no_worker(
+    environment: Environment, crash: str, table: str, when: str
+) -> None:
+    told = EmailDelivery(template_id=FAILED, to=JANE, personalisation={})
+    notices = (NewDelivery("failed-support", told.kind, told.as_json()),)
+    left = notices if table == "delivery" else ()
+    frequent = {"SQS_WAIT_TIME_SECONDS": "0", "LOG_LEVEL": "debug"}
+    with environment.worker(**frequent, WORKER_SWEEP_INTERVAL_SECONDS="3") as worker:
+        with no_row_may_change(environment, table, when):
+            bench = LedgerBench(environment.database_url)
+            bench.ledger.fail(bench.claimed(), PermanentError("broken", "No."), left)
+            with psycopg.connect(environment.database_url) as connection:
+                connection.execute("UPDATE jobs.job SET finished_at = now() - interval '91 days'")
+            worker.wait_until(lambda: len(worker.events(crash)) == 2, "two crashes")
+        worker.wait_for("personal_data.erased")
+
+    crashes = worker.events(crash)
+    assert "not today" in str(crashes[0]["error.message"])
+    first, second = (worker.lines.index(line) for line in crashes[:2])
+    polls = [line for line in worker.lines[first:second] if line["message"] == "queue.polled"]
+    assert len(polls) > 1, "it waits for its interval"
+    assert len(environment.notify.sent) == len(left)
 
 
 def test_a_query_cancelled_by_an_administrator_is_tried_again(environment: Environment) -> None:

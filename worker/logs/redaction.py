@@ -63,8 +63,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def redact(text: str) -> str:
-    """``text`` without secrets, personal data, coordinates, and NULs (for PostgreSQL)."""
-    text = text.replace("\x00", "")
+    """``text`` without secrets, personal data, coordinates, and what PostgreSQL takes in no text.
+
+    Those are NULs and halves of surrogate pairs, which JSON may hold by themselves.
+    """
+    text = text.replace("\x00", "").encode(errors="ignore").decode()
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
