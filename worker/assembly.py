@@ -35,13 +35,11 @@ from worker.queue.sqs import Message
 from worker.readiness import DATABASE, Gate, Probe
 from worker.reference.versions import active_versions
 from worker.runner import Runner
-from worker.settings import Settings
+from worker.settings import DELIVERY_CLAIM_S, Settings
 from worker.shutdown import StopSignal
 
 _log = logger(__name__)
 
-# Longer than all tries of one delivery take together; a crash leaves it claimed for this long.
-DELIVERY_CLAIM_S = 130.0
 # No backoff is longer than 72 minutes: an open job that is untouched for longer lost its message.
 _STRANDED_AFTER_S = 4500.0
 

@@ -44,7 +44,7 @@ def _meet_at(seam: str, fate: signal.Signals) -> None:
     from worker.ledger.outbox import Outbox
     from worker.queue.sqs import SqsQueue
 
-    assembly.DELIVERY_CLAIM_S = SHORT_CLAIM_S
+    assembly.DELIVERY_CLAIM_S = SHORT_CLAIM_S  # type: ignore[attr-defined]
 
     def kind(_: Deliverer, kind: str, *__: object, **___: object) -> str:
         return kind

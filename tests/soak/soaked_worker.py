@@ -37,7 +37,7 @@ def main() -> int:
     Execution.compute = mortal  # type: ignore[assignment, method-assign]
     _tell_of_emails(Path(os.environ["SOAK_SENDING_EMAIL"]))
     # What a killed worker was delivering is free again before the soak is over.
-    assembly.DELIVERY_CLAIM_S = float(os.environ["SOAK_DELIVERY_CLAIM_SECONDS"])
+    assembly.DELIVERY_CLAIM_S = float(os.environ["SOAK_DELIVERY_CLAIM_SECONDS"])  # type: ignore[attr-defined]
     return run()
 
 

@@ -7,8 +7,15 @@ import os
 import pytest
 from pydantic import ValidationError
 
+from worker.clients import http
 from worker.errors import EX_CONFIG, ConfigurationError
-from worker.settings import KNOWN_JOB_TYPES, HealthSettings, Settings
+from worker.settings import (
+    DELIVERY_CLAIM_S,
+    KNOWN_JOB_TYPES,
+    MAX_DELIVERY_TIMEOUT_S,
+    HealthSettings,
+    Settings,
+)
 
 COMPLETE = {
     "SQS_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/000000000000/jobs",
@@ -367,6 +374,26 @@ def test_the_description_names_every_variable_and_shows_no_secret(
     assert described["SQS_WAIT_TIME_SECONDS"] == "20"
     assert described["IAT_WASTEWATER_FACTOR"] == "0.9"
     assert "hunter2" not in str(rows) + repr(Settings.load())
+
+
+@pytest.mark.parametrize("variable", ["BACKEND_TIMEOUT_SECONDS", "GOVUK_NOTIFY_TIMEOUT_SECONDS"])
+def test_a_request_that_could_outlast_the_claim_of_its_delivery_is_refused(
+    environment: pytest.MonkeyPatch, variable: str
+) -> None:
+    environment.setenv(variable, "32.5")
+    assert Settings.load().problems_for_run() == ()
+    environment.setenv(variable, "32.6")
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.load()
+    assert raised.value.problems == (f"{variable}: Input should be less than or equal to 32.5",)
+
+
+def test_all_tries_of_a_delivery_end_within_its_claim() -> None:
+    last_try_at_s = http._GIVE_UP_AFTER_S + http._LONGEST_WAIT_S
+    backend_s = last_try_at_s + http._CONNECT_TIMEOUT_S + MAX_DELIVERY_TIMEOUT_S
+    looked_up_and_sent, reached_and_answered = 2, 2
+    notify_s = looked_up_and_sent * reached_and_answered * MAX_DELIVERY_TIMEOUT_S
+    assert max(backend_s, notify_s) <= DELIVERY_CLAIM_S
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -36,6 +36,11 @@ VISIBILITY_MARGIN_S = 5
 MAX_VISIBILITY_S = 43_200
 # Half an hour before that, what is still held is given back in good order.
 MAX_HOLD_S = 41_400
+# Longer than all tries of one delivery take together; a crash leaves it claimed for this long.
+DELIVERY_CLAIM_S = 130.0
+# So that it is longer: for an e-mail Notify is asked twice, and each time may be so long in reach
+# and so long again in answering. The backend's last try begins after 70 s at the latest.
+MAX_DELIVERY_TIMEOUT_S = DELIVERY_CLAIM_S / 4
 
 
 class QueueSettings(Concern):
@@ -157,7 +162,7 @@ class BackendSettings(Concern):
     backend_api_key: SecretStr | None = None
     backend_patch_schema: Literal["none", "levy-range", "levy-model-v1"] = "none"
     backend_accepts_empty_edps: bool = False
-    backend_timeout_seconds: float = Field(30, gt=0)
+    backend_timeout_seconds: float = Field(30, gt=0, le=MAX_DELIVERY_TIMEOUT_S)
     backend_retry_wait_seconds: float = Field(1, ge=0)
     tracing_header: str = "x-cdp-request-id"
 
@@ -173,7 +178,7 @@ class NotifySettings(Concern):
     govuk_notify_support_email: str = ""
     govuk_notify_results_base_url: str = ""
     govuk_notify_allowed_domains: CommaSeparated = ()
-    govuk_notify_timeout_seconds: float = Field(30, gt=0)
+    govuk_notify_timeout_seconds: float = Field(30, gt=0, le=MAX_DELIVERY_TIMEOUT_S)
     report_by_email: bool = False
 
 
