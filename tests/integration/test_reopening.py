@@ -71,7 +71,8 @@ def test_a_result_that_is_to_be_delivered_again_is_not_erased_at_the_last_moment
         waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         while holder.execute(waiting).fetchone() is None:
             assert not erasing.done()
-        assert operations.reopen(operations.jobs_of(["message-1"])["message-1"]) is True
+        job = operations.jobs_of(["message-1"])["message-1"]
+        operations.redrive(job, "message-1", lambda: "message-2", opening=True)
         holder.execute("SELECT pg_advisory_unlock(1)")
 
         assert erasing.result() == 0
