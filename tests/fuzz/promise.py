@@ -65,7 +65,7 @@ def examine(content: bytes, kind: Kind, folder: Path) -> Outcome:
     try:
         answer = _read(kind, path, target)
         if not isinstance(answer, BoundaryError):
-            witness.compare(answer, content, target)
+            witness.compare(answer, content, target, with_dwellings=kind == "boundary")
     except Exception as error:
         raise Broken(f"{type(error).__name__}: {error}"[:200]) from error
     finally:

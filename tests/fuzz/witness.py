@@ -7,8 +7,11 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from types import EllipsisType
+from typing import Any
 
 import shapely
 
@@ -20,7 +23,11 @@ _DEGREES = {"EPSG:4326", "OGC:CRS84"}
 _NO_VALUE = re.compile(rb"[ \0]*")
 _DIGITS = re.compile(rb" *(\d+) *\0*")
 
+# Sums of the same numbers in another order; in square metres, and as a share.
+_ROUNDING_M2, _ROUNDING = 1e-3, 1e-9
+
 Point = tuple[float, float]
+Ring = tuple[Point, ...]
 
 
 class Contradiction(AssertionError):
@@ -31,12 +38,26 @@ class Contradiction(AssertionError):
 class Seen:
     """One feature. ``dwellings`` is ``...`` where only the reader can tell what they are."""
 
-    points: frozenset[Point]
+    rings: tuple[Ring, ...]
     dwellings: int | EllipsisType | None
 
+    @property
+    def points(self) -> frozenset[Point]:
+        return frozenset(point for ring in self.rings for point in ring)
 
-def compare(answer: Boundary | SurveyPonds, content: bytes, target: Path) -> None:
-    """Raises Contradiction unless ``answer`` has every point and number that the file has."""
+    @property
+    def area(self) -> float:
+        """Of what lies in an odd number of rings, whatever way they run and which stands first."""
+        return float(reduce(shapely.symmetric_difference, map(shapely.Polygon, self.rings)).area)
+
+
+def compare(
+    answer: Boundary | SurveyPonds, content: bytes, target: Path, *, with_dwellings: bool
+) -> None:
+    """Raises Contradiction unless ``answer`` has every point, area and number of the file.
+
+    Numbers of dwellings are compared only ``with_dwellings``: else the reader leaves them alone.
+    """
     try:
         seen = list(_seen(content, target))
     except (struct.error, IndexError, ValueError) as error:
@@ -46,9 +67,11 @@ def compare(answer: Boundary | SurveyPonds, content: bytes, target: Path) -> Non
     )
     if len(seen) != len(read):
         raise Contradiction(f"{len(seen)} features in the file, {len(read)} read")
-    with_dwellings = isinstance(answer, Boundary) and answer.has_dwellings
+    converted = answer.source_crs in _DEGREES
     for one, other in zip(seen, read, strict=True):
-        _compare_points(one, other, converted=answer.source_crs in _DEGREES)
+        _compare_points(one, other, converted=converted)
+        if not converted:
+            _compare_areas(one, other)
         if with_dwellings and isinstance(other, BoundaryFeature):
             _compare_dwellings(one, other)
 
@@ -58,6 +81,14 @@ def _compare_points(seen: Seen, read: BoundaryFeature | SurveyPond, *, converted
     # A conversion moves every point, and may add some to keep lines where they were.
     if len(points) < len(seen.points) if converted else points != seen.points:
         raise Contradiction(f"feature {read.number} has other points than the file")
+
+
+def _compare_areas(seen: Seen, read: BoundaryFeature | SurveyPond) -> None:
+    difference_m2 = abs(seen.area - read.geometry.area)
+    if not difference_m2 <= _ROUNDING_M2 + _ROUNDING * seen.area:
+        raise Contradiction(
+            f"feature {read.number} has {seen.area} m2, {read.geometry.area} m2 read"
+        )
 
 
 def _compare_dwellings(seen: Seen, read: BoundaryFeature) -> None:
@@ -83,13 +114,16 @@ def _in_shapefile(main: bytes, index: bytes, table: bytes) -> Iterator[Seen]:
         if row[0] == ord("*"):
             continue
         cell = row[column] if column else b""
-        yield Seen(_points_of_record(main, 2 * offset + _RECORD_HEADER_BYTES), _number(cell))
+        yield Seen(_rings_of_record(main, 2 * offset + _RECORD_HEADER_BYTES), _number(cell))
 
 
-def _points_of_record(main: bytes, start: int) -> frozenset[Point]:
-    *_, parts, points = _SHAPE_HEADER.unpack_from(main, start)
-    first = start + _SHAPE_HEADER.size + 4 * parts
-    return frozenset(struct.iter_unpack("<2d", main[first : first + 16 * points]))
+def _rings_of_record(main: bytes, start: int) -> tuple[Ring, ...]:
+    *_, parts, count = _SHAPE_HEADER.unpack_from(main, start)
+    start += _SHAPE_HEADER.size
+    begins = struct.unpack_from(f"<{parts}i", main, start)
+    start += 4 * parts
+    points = tuple(struct.iter_unpack("<2d", main[start : start + 16 * count]))
+    return tuple(points[one:end] for one, end in pairwise((*begins, count)))
 
 
 def _dwellings_column(descriptors: bytes) -> slice | None:
@@ -116,19 +150,15 @@ def _in_geojson(content: bytes) -> Iterator[Seen]:
     for feature in features:
         properties = feature.get("properties") if feature["type"] == "Feature" else None
         geometry = feature["geometry"] if feature["type"] == "Feature" else feature
-        yield Seen(frozenset(_positions(geometry)), _stated(properties))
+        yield Seen(tuple(_rings(geometry["coordinates"])), _stated(properties))
 
 
-def _positions(value: object) -> Iterator[Point]:
-    match value:
-        case {"geometries": list(found)} | {"coordinates": list(found)}:
-            for part in found:
-                yield from _positions(part)
-        case [int() | float() as x, int() | float() as y, *_]:
-            yield float(x), float(y)
-        case list():
-            for part in value:
-                yield from _positions(part)
+def _rings(nested: list[Any]) -> Iterator[Ring]:
+    if isinstance(nested[0][0], int | float):
+        yield tuple((float(x), float(y)) for x, y, *_ in nested)
+        return
+    for part in nested:
+        yield from _rings(part)
 
 
 def _stated(properties: object) -> int | EllipsisType | None:
