@@ -13,7 +13,7 @@ import contextvars
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from worker.errors import PermanentError, TransientError, WorkerError
+from worker.errors import DependencyDown, PermanentError, TransientError, WorkerError
 from worker.ledger.ledger import LeaseLost, Ledger
 from worker.ledger.models import Claim, JobStatus, NewDelivery
 from worker.logs import logger
@@ -33,7 +33,7 @@ class _End:
     tell: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Left:
     """An end that was not written because of ``failure``; its lines have the context it had."""
 
@@ -118,11 +118,13 @@ class Attempts:
 
     def write_left(self) -> None:
         """Write the ends that were left, as far as the database takes them now."""
-        while self._left:
-            oldest = self._left[0]
-            if not oldest.context.run(self._written, oldest):
+        for left in tuple(self._left):
+            try:
+                written = left.context.run(self._written, left)
+            except DependencyDown:
                 return
-            del self._left[0]
+            if written:
+                self._left.remove(left)
 
     def _end(self, end: _End) -> Verdict | None:
         try:
@@ -138,10 +140,12 @@ class Attempts:
         return None
 
     def _written(self, left: _Left) -> bool:
-        """False if the database still does not take it."""
+        """False if the database answers and does not take it; raises DependencyDown."""
         end = left.end
         try:
             self._write_late(left)
+        except DependencyDown:
+            raise
         except TransientError:
             return False
         except LeaseLost:

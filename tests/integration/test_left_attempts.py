@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import LogCapture
@@ -77,7 +78,9 @@ def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
     server = conninfo_to_dict(database_url)
     with TcpProxy(str(server["host"]), int(str(server["port"]))) as proxy:
         there = make_conninfo(database_url, host="127.0.0.1", port=proxy.port)
-        with Database(database_settings(there, connect_timeout_s=1)) as database:
+        with Database(
+            database_settings(there, connect_timeout_s=1, statement_timeout_s=2)
+        ) as database:
             one = Bench(there)
             one.ledger = Ledger(database.connection)
             one.outbox = Outbox(database.connection, claim_s=60)
@@ -203,6 +206,26 @@ def test_a_failure_that_could_not_be_written_is_written_and_told_later(
     assert ends(log) == [], "the requester is not told yet"
     write_left(one, bench, log)
     assert ends(log) == ["job.failed"]
+    assert status(bench.others, JOB) == "FAILED"
+
+
+def test_an_end_that_the_database_does_not_take_holds_up_no_other(
+    bench: Bench, keeper: Keeper, log: LogCapture
+) -> None:
+    second = Failing(bench.proxy.cut, key="job-0002")
+    one = of_job(bench, keeper, Failing(bench.proxy.cut), second)
+    for _ in range(2):
+        until(bench.answers, "database")
+        handle(one, message(assessment_body()))
+        bench.proxy.join()
+    with psycopg.connect(bench.others.url) as other:
+        other.execute("SELECT FROM jobs.job WHERE key = %s FOR UPDATE", (JOB,))
+
+        write_left(one, bench, log)
+
+        assert status(bench.others, "job-0002") == "FAILED"
+        assert status(bench.others, JOB) == "IN_PROGRESS"
+    write_left(one, bench, log, ended=2)
     assert status(bench.others, JOB) == "FAILED"
 
 
