@@ -40,8 +40,10 @@ def test_ponds_upon_each_other_are_refused_before_their_points_fill_the_memory()
     assert checked(caught.value).code == "too_many_vertices"
 
 
-def test_a_job_that_has_to_stop_does_so_among_its_ponds() -> None:
+def test_a_job_that_has_to_stop_does_so_among_its_sites_and_ponds() -> None:
     ponds = upon_each_other(1_000)
+    with pytest.raises(Interrupted):
+        extent_of(ponds.shapes.tolist(), CONSTANTS, GRID, stop)
     with pytest.raises(Interrupted):
         clipped_ponds(ponds, EXTENT, GRID, stop)
     with pytest.raises(Interrupted):

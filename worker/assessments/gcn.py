@@ -83,7 +83,7 @@ def assess_gcn(
     near = boxes(outlines, constants.site_buffer_m)
     numbers = tuple(site.number for site in sites)
     with usable_geometries():
-        extent = extent_of(outlines, constants, grid)
+        extent = extent_of(outlines, constants, grid, checkpoint)
         zones: Zones = clipped_layer(
             held.layer(connection, versions, GCN_RISK_ZONES, near), extent, grid
         )

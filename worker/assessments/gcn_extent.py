@@ -47,11 +47,18 @@ class Ponds:
     tmp_imp: tuple[TmpImp, ...]
 
 
-def extent_of(sites: Sequence[Area], constants: GcnConstants, grid: Grid) -> Extent:
+def extent_of(
+    sites: Sequence[Area],
+    constants: GcnConstants,
+    grid: Grid,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> Extent:
     """Rule 1; a buffer that kept the sites would count their habitat twice."""
     snapped = grid.snap(np.array(sites, dtype=object))
     joined = grid.union(snapped)
-    whole = grid.buffer(snapped, constants.site_buffer_m, constants.segments_per_quadrant)
+    whole = grid.buffer(
+        snapped, constants.site_buffer_m, constants.segments_per_quadrant, checkpoint=checkpoint
+    )
     (buffer,) = grid.erase(np.array([whole], dtype=object), joined)
     return Extent(snapped, joined, buffer, whole)
 

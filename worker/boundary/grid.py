@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 Geometries = NDArray[np.object_]
 
 _POLYGON, _MULTIPOLYGON = 3, 6
-# Growing as many ponds takes well under a second.
-_GROWN_AT_ONCE = 256
 
 
 def _no_checkpoint() -> None:
@@ -55,12 +53,12 @@ class Grid:
     ) -> shapely.Geometry:
         """Everything within ``distance_m`` of a shape; ``segments`` approximate a quadrant.
 
-        ``checkpoint`` is called between pieces of work and may raise to interrupt.
+        ``checkpoint`` is called after each shape and may raise to interrupt.
         """
         grown = _in_order(shapes)
-        for start in range(0, len(grown), _GROWN_AT_ONCE):
-            some = slice(start, start + _GROWN_AT_ONCE)
-            grown[some] = shapely.buffer(grown[some], distance_m, quad_segs=segments)
+        # One by one: a single shape may take ten seconds within the limits of its file.
+        for index, shape in enumerate(grown):
+            grown[index] = shapely.buffer(shape, distance_m, quad_segs=segments)
             checkpoint()
         return self._snap_one(shapely.union_all(grown))
 
