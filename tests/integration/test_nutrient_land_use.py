@@ -307,6 +307,25 @@ def test_a_checkpoint_can_stop_a_large_site(
         assess(connection, bare, site(large), checkpoint=stop_at_the_third)
 
 
+def test_a_checkpoint_can_stop_the_cutting_of_cells(
+    connection: psycopg.Connection, bare: ReferenceLayers
+) -> None:
+    for left in range(0, 1000, 5):
+        bare.cell(rectangle(left, 0, left + 5, 10))
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    assess(connection, bare, site(rectangle(0, 0, 10, 8)), checkpoint=count)
+    for_two_cells, calls = calls, 0
+    # 200 cells have its edge in them, all of one query.
+    assess(connection, bare, site(rectangle(0, 0, 1000, 8)), checkpoint=count)
+
+    assert calls >= for_two_cells + 3
+
+
 def test_an_unusable_cell_is_a_fault_of_the_reference_data(
     connection: psycopg.Connection, bare: ReferenceLayers
 ) -> None:

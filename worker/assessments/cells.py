@@ -28,6 +28,8 @@ _TILE_M = 2_000.0
 # Boxes of one query: about 5,000 cells of the national layer (0.4 ha each), some 10 MB in memory.
 _BATCH_M2 = 20e6
 _BATCH_BOXES = 64
+# Each takes milliseconds if the shape has hundreds of thousands of vertices.
+_CUT_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,9 @@ def pieces(
     """Every piece of a cell of ``version`` that lies inside one of ``shapes``.
 
     Memory grows with the number of pieces, not with their geometries: cells are fetched and
-    measured in batches, and ``checkpoint`` is called before each. The next batch is fetched while
-    one is measured, so that the database and this process work at the same time.
+    measured in batches. ``checkpoint`` is called before each, and while those on an edge are cut.
+    The next batch is fetched while one is measured, so that the database and this process work at
+    the same time.
     """
     shapely.prepare(shapes)
     found: list[Pieces] = []
@@ -97,8 +100,8 @@ def pieces(
             rows = fetch(batch) if ahead is None else ahead.result()
             is_last = following == len(batches)
             ahead = None if is_last else background.submit(fetch, batches[following])
-            found.append(_measured(rows, shapes, batch.shape))
-    return Pieces.joined(found or [_measured([], shapes, np.empty(0, dtype=np.int64))])
+            found.append(_measured(rows, shapes, batch.shape, checkpoint))
+    return Pieces.joined(found or [_measured([], shapes, np.empty(0, dtype=np.int64), checkpoint)])
 
 
 _Row = tuple[int, int, float | None, float | None, float | None, float | None, bytes]
@@ -113,10 +116,16 @@ def _candidates(connection: Connection, version: int, boxes: _Boxes) -> list[_Ro
     return cursor.fetchall()
 
 
-def _measured(rows: list[_Row], shapes: Geometries, shape_of_box: IntArray) -> Pieces:
+def _measured(
+    rows: list[_Row],
+    shapes: Geometries,
+    shape_of_box: IntArray,
+    checkpoint: Callable[[], None],
+) -> Pieces:
     columns = list(zip(*rows, strict=True)) or [()] * 7
     shape = shape_of_box[np.array(columns[0], dtype=np.int64) - 1]
-    area_m2 = _shared_area_m2(shapes[shape], shapely.from_wkb(np.array(columns[6], dtype=object)))
+    cells = shapely.from_wkb(np.array(columns[6], dtype=object))
+    area_m2 = _shared_area_m2(shapes[shape], cells, checkpoint)
     coefficients = [np.array(column, dtype=np.float64) for column in columns[2:6]]
     found = Pieces(
         shape,
@@ -127,14 +136,19 @@ def _measured(rows: list[_Row], shapes: Geometries, shape_of_box: IntArray) -> P
     return found.take(np.flatnonzero(area_m2 > AREA_NOISE_M2))
 
 
-def _shared_area_m2(shapes: Geometries, cells: Geometries) -> FloatArray:
+def _shared_area_m2(
+    shapes: Geometries, cells: Geometries, checkpoint: Callable[[], None]
+) -> FloatArray:
     """Area of each shape's intersection with its cell; only cells on an edge are intersected."""
     area_m2 = np.zeros(len(cells))
     inside = shapely.covers(shapes, cells)
     area_m2[inside] = shapely.area(cells[inside])
     edge = np.flatnonzero(~inside)
     edge = edge[shapely.intersects(shapes[edge], cells[edge])]
-    area_m2[edge] = shapely.area(shapely.intersection(shapes[edge], cells[edge]))
+    for start in range(0, len(edge), _CUT_AT_ONCE):
+        checkpoint()
+        some = edge[start : start + _CUT_AT_ONCE]
+        area_m2[some] = shapely.area(shapely.intersection(shapes[some], cells[some]))
     return area_m2
 
 
