@@ -31,12 +31,13 @@ _GEOMETRY_TYPES = frozenset(
 # have decimals. Those of an escape (\u0000) are none.
 _FIGURE = re.compile(r"(?<!\\u)[-+]?(?:\d+\.\d*|\.\d+|\d{4,}|\d+(?=[eE][-+]?\d))(?:[eE][-+]?\d+)?")
 # The same member in broken JSON, or in JSON inside a text. Its value is a text, whose quotes are
-# escaped in the second case, a list, an object or a bare word, and may have lost its end.
+# escaped in the second case, a list, an object or a bare word, and may have lost its end. A run of
+# backslashes is taken whole, not looked through again from each of them.
 _ADDRESS_MEMBER = re.compile(
     r"""(?isx)
     ( e[-_]?mail [\w-]{0,40} \\* ["']? \s* [:=] \s* )
     (?: " (?: [^"\\] | \\. )* (?: " | \\? \Z )
-      | \\+ " (?: (?! \\+ " ) . )* (?: \\+ " | \Z )
+      | \\+ " (?: [^\\] | \\++ (?! " ) )* (?: \\+ " | \Z )
       | \[ [^\]]* (?: \] | \Z )
       | \{ [^}]* (?: \} | \Z )
       | [^",}\n]+ )"""
