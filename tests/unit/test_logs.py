@@ -208,6 +208,10 @@ SECRETS = [
     ("proxy http://hunter2@proxy:3128 refused", "hunter2"),
     ("host=db user=worker password=hunter2 dbname=nrf", "hunter2"),
     ("host=db password='hunter 2' dbname=nrf", "2'"),
+    (r"host=db password='it\'s-hunter2 x' dbname=nrf", "hunter2"),
+    ("host=db password='it''s hunter2' dbname=nrf", "hunter2"),
+    (r'{"password": "ab\" hunter2"}', "hunter2"),
+    ("password='cut of hunter2", "hunter2"),
     ("{'password': 'hunter2'}", "hunter2"),
     ('{"x-api-key": "hunter2"}', "hunter2"),
     ("BACKEND_API_KEY=hunter2", "hunter2"),
@@ -291,6 +295,13 @@ def test_redaction_does_not_choke_on_long_texts(text: str) -> None:
 )
 def test_what_postgresql_takes_in_no_text_is_removed(unfit: str) -> None:
     assert logs.redact(f"a{unfit}b \N{PILE OF POO} é") == "ab \N{PILE OF POO} é"
+
+
+@pytest.mark.parametrize(
+    "part", ["password='\\' ", "password='", 'token="\\\\" ', "secret=''", "'\\", "pwd" + " " * 50]
+)
+def test_a_text_made_to_be_slow_is_redacted_before_the_test_times_out(part: str) -> None:
+    logs.redact("password='" + part * (300_000 // len(part)))
 
 
 def test_what_comes_after_a_refused_row_is_kept() -> None:
