@@ -18,7 +18,7 @@ from worker.errors import (
 )
 from worker.logs import logger
 from worker.migrations import runner as migrations
-from worker.queue.sqs import RedrivePolicy, SqsQueue, make_sqs_client
+from worker.queue.sqs import QueueAttributes, RedrivePolicy, SqsQueue, make_sqs_client
 from worker.settings import DOMAINS, AwsSettings, QueueSettings, Settings
 
 _log = logger(__name__)
@@ -81,8 +81,9 @@ def open_queue(settings: QueueSettings, aws: AwsSettings) -> SqsQueue:
 
 
 def check_queue(queue: SqsQueue, settings: QueueSettings, aws: AwsSettings) -> RedrivePolicy:
-    """The queue is there; warns about a dead-letter queue that is missing or forgets too early.
+    """The queue is there; warns about a dead-letter queue that is missing.
 
+    Of one that SQS_DLQ_URL names, also if it is another queue's, or forgets too early.
     Raises StartError ``queue_unavailable``.
     """
     try:
@@ -93,20 +94,23 @@ def check_queue(queue: SqsQueue, settings: QueueSettings, aws: AwsSettings) -> R
     if redrive.dead_letter_arn is None:
         _log.warning("dlq.missing", queue=settings.sqs_queue_url)
     elif settings.sqs_dlq_url:
-        _check_retention(attributes.retention_s, settings.sqs_dlq_url, aws)
+        _check_dead_letters(attributes, settings.sqs_dlq_url, aws)
     return redrive
 
 
-def _check_retention(retention_s: int, dlq_url: str, aws: AwsSettings) -> None:
-    # A message keeps its age when it moves: a DLQ that keeps it no longer than the queue may
-    # delete it on arrival.
+def _check_dead_letters(queue: QueueAttributes, dlq_url: str, aws: AwsSettings) -> None:
     try:
         dlq = SqsQueue(make_sqs_client(aws, 0), dlq_url).attributes()
     except WorkerError as error:
         _log.warning("dlq.missing", queue=dlq_url, error_code=error.code)
         return
-    if dlq.retention_s <= retention_s:
-        _log.warning("dlq.retention", queue_s=retention_s, dlq_s=dlq.retention_s)
+    if dlq.arn != queue.redrive.dead_letter_arn:
+        _log.warning("dlq.other", queue=dlq_url, moved_to=queue.redrive.dead_letter_arn)
+        return
+    # A message keeps its age when it moves: a DLQ that keeps it no longer than the queue may
+    # delete it on arrival.
+    if dlq.retention_s <= queue.retention_s:
+        _log.warning("dlq.retention", queue_s=queue.retention_s, dlq_s=dlq.retention_s)
 
 
 def _missing(code: str, sentence: str, error: WorkerError) -> StartError:

@@ -56,7 +56,10 @@ def list_jobs(
 @jobs_app.command("show")
 def show_job(
     wanted: Annotated[
-        str, typer.Argument(help="Job id, quote's reference, correlation id or message id.")
+        str,
+        typer.Argument(
+            help="Job id, quote's reference, message id, or its first message's correlation id."
+        ),
     ],
 ) -> None:
     """A job's whole story: messages, attempts, leases, data versions, deliveries, errors."""
@@ -237,6 +240,10 @@ def _desk() -> Iterator[_Desk]:
         triage = None
         if queue.sqs_dlq_url:
             dlq = DeadLetterQueue(client, queue.sqs_dlq_url, queue.sqs_queue_url)
+            if other := dlq.other():
+                raise errors.ConfigurationError(
+                    (f"SQS_DLQ_URL is not where the dead letters of SQS_QUEUE_URL go: {other}",)
+                )
             triage = Triage(dlq, operations, max_body_bytes=queue.sqs_max_body_bytes)
         yield _Desk(operations, SqsQueue(client, queue.sqs_queue_url), triage)
 

@@ -12,9 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.errors import EX_DATAERR, EX_OK, EX_TEMPFAIL, CommandRefused, TransientError
+from worker.errors import (
+    EX_DATAERR,
+    EX_OK,
+    EX_TEMPFAIL,
+    CommandRefused,
+    MessageError,
+    TransientError,
+)
 from worker.logs import logger
 from worker.main import guarded, refuse, stop_signal, supervised, unprotected
+from worker.queue.envelope import read_json
 from worker.queue.single import SingleMessageQueue
 from worker.settings import Settings
 
@@ -31,14 +39,14 @@ _PATIENCE_S = 600.0
 
 
 def read_payload(given: str) -> JsonObject:
-    """The JSON object in ``given``, or in the file that it names after an ``@``.
+    """The JSON object in ``given``, or in the file that it names after an ``@``, as from the queue.
 
     Raises CommandRefused ``payload_unreadable``.
     """
     try:
         text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
-        value = json.loads(text)
-    except (OSError, ValueError) as error:
+        value = read_json(text)
+    except (OSError, ValueError, MessageError) as error:
         raise CommandRefused(
             "payload_unreadable", "The payload is not a JSON object, or its file cannot be read."
         ) from error

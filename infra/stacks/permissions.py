@@ -146,6 +146,7 @@ def _redriving(data: Data) -> Iterator[iam.PolicyStatement]:
     )
     yield iam.PolicyStatement(
         sid="SendAgain",
-        actions=["sqs:SendMessage"],
+        # The commands look which dead-letter queue is its own.
+        actions=["sqs:GetQueueAttributes", "sqs:SendMessage"],
         resources=[data.queues.jobs.queue_arn],
     )

@@ -116,14 +116,55 @@ def test_a_list_names_job_error_and_the_stranded_and_gives_everything_back(bench
         one: (case.job_type, case.job_key, case.stranded, case.job and case.job.error_code)
         for one, case in cases.items()
     }
+    quote_key = job_key(parse_request(open_envelope(message(quote_body()), max_body_bytes=LIMIT)))
     assert shown == {
         failed: ("impact-assessment", "job-0001", False, "geometry_invalid"),
         waiting: ("impact-assessment", "job-0002", True, None),
-        unseen: ("impact-assessment", None, True, None),
+        unseen: ("impact-assessment", quote_key, True, None),
         broken: (UNREADABLE, None, False, "geometry_invalid"),
     }
     assert cases[unseen].correlation_id == "trace-1"
     assert bench.count(bench.urls.dlq_url) == 4, "hidden from nobody"
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (assessment_body(), "job-0001"),
+        (job_body(), "job-0001"),
+        (
+            {"jobType": "water.licence-updates", "scheduledTime": "2026-06-15T08:15:00+01:00"},
+            "water.licence-updates:2026-06-15T07:15:00Z",
+        ),
+    ],
+)
+def test_a_letter_that_no_worker_has_read_is_found_by_the_job_that_it_names(
+    bench: Bench, body: dict[str, object], key: str
+) -> None:
+    sent = bench.letter(body)
+    (case,) = bench.triage.list(limit=10)
+
+    assert (case.job, case.job_key) == (None, key)
+    assert [one.message_id for one in bench.triage.find(key)] == [sent]
+    assert [one.case.message_id for one in bench.triage.redrive(Choice(ids=frozenset({key})))] == [
+        sent
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        job_body(jobId="../x"),
+        {"jobType": "water.licence-updates", "scheduledTime": "noon"},
+        quote_body(reference="NRF-1"),
+    ],
+)
+def test_a_letter_that_names_no_job_as_it_should_goes_by_its_message_id(
+    bench: Bench, body: dict[str, object]
+) -> None:
+    bench.letter(body)
+    (case,) = bench.triage.list(limit=10)
+    assert case.job_key is None
 
 
 def test_a_letter_has_its_own_correlation_id_and_that_of_its_job_if_it_has_none(

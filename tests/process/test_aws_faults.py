@@ -15,6 +15,7 @@ import pytest
 from tests.fakes.aws_credentials import Credentials
 from tests.fakes.aws_proxy import AwsProxy, Call, Cut, Fault, Refusal
 from tests.fakes.blocked_queries import computing_blocked
+from tests.fakes.commands import start
 from tests.fakes.environment import COMPLETED, Environment
 from tests.fakes.submissions import put_site, quote, request
 from tests.fakes.tcp_proxy import TcpProxy
@@ -97,6 +98,26 @@ def test_a_dead_letter_queue_that_forgets_too_early_is_told_at_the_start(
         worker.wait_for("worker.started")
 
     assert [line["dlq_s"] for line in worker.events("dlq.retention")] == [int(dlq_s)] * warned
+
+
+def test_the_dead_letter_queue_of_another_queue_is_told_and_refused(
+    environment: Environment,
+) -> None:
+    foreign = environment.aws.sqs.create_queue(QueueName="dead-letters-of-another")["QueueUrl"]
+    ours = environment.queue.dlq_arn
+    with environment.worker(SQS_DLQ_URL=foreign) as worker:
+        warned = worker.wait_for("dlq.other")
+    environment.aws.sqs.send_message(QueueUrl=foreign, MessageBody="{}")
+
+    assert (warned["queue"], warned["moved_to"]) == (foreign, ours)
+    for arguments in (("dlq", "redrive", "--all"), ("jobs", "retry", "job-1")):
+        process = start(environment, *arguments, SQS_DLQ_URL=foreign)
+        _, complaint = process.communicate(timeout=60)
+        assert process.returncode == 78
+        assert complaint.strip() == (
+            f"configuration: SQS_DLQ_URL is not where the dead letters of SQS_QUEUE_URL go: {ours}"
+        )
+    assert environment.messages() == 0
 
 
 def test_credentials_that_last_two_seconds_are_replaced_before_they_end(

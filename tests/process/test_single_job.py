@@ -135,7 +135,9 @@ def test_an_unknown_type_is_a_matter_of_configuration(environment: Environment) 
     assert "unheard-of" in str(lines[0]["problem"])
 
 
-@pytest.mark.parametrize("given", ["[1]", "{", "@/does/not/exist.json"])
+@pytest.mark.parametrize(
+    "given", ["[1]", "{", "@/does/not/exist.json", '{"jobId": "a", "jobId": "b"}']
+)
 def test_a_payload_that_cannot_be_read_starts_nothing(environment: Environment, given: str) -> None:
     process = start(environment, "job", "run", "impact-assessment", "--payload", given)
 

@@ -50,7 +50,14 @@ def london_date(instant: datetime) -> date:
     return instant.astimezone(ZoneInfo(BUSINESS_ZONE)).date()
 
 
-def _instant(value: object) -> datetime:
+def run_key(job_type: str, scheduled_time: datetime) -> str:
+    """The key of the run of this type at this time, which is in UTC."""
+    at = scheduled_time.isoformat().replace("+00:00", "Z")
+    return f"{job_type}:{at}"
+
+
+def instant_of(value: object) -> datetime:
+    """The time that a message gives as ISO 8601 with its zone, in UTC; else ValueError."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
@@ -69,7 +76,7 @@ def _run_date(value: object) -> date:
         _check_year(day)
         return day
     # A schedule can write nothing into a message but the time at which it fires.
-    return london_date(_instant(value))
+    return london_date(instant_of(value))
 
 
 def _check_year(day: date) -> None:
@@ -78,7 +85,7 @@ def _check_year(day: date) -> None:
         raise ValueError(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
 
 
-ScheduledTime = Annotated[datetime, BeforeValidator(_instant)]
+ScheduledTime = Annotated[datetime, BeforeValidator(instant_of)]
 RunDate = Annotated[
     date,
     BeforeValidator(_run_date),
@@ -121,8 +128,7 @@ class ScheduledRequest(Payload):
     @property
     def key(self) -> str:
         """Type and scheduled time: the same for every copy of the message."""
-        at = self.scheduled_time.isoformat().replace("+00:00", "Z")
-        return f"{self.job_type}:{at}"
+        return run_key(self.job_type, self.scheduled_time)
 
     @property
     def run(self) -> UUID:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import NoReturn, Protocol
 
 from worker.errors import CommandRefused, MessageError, WorkerError
+from worker.jobs.naming import asked_for
 from worker.jobs.stored import stored_body
 from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
 from worker.ledger.operations import Operations
@@ -29,12 +30,16 @@ _RETRYABLE = _FAILED | {JobStatus.PENDING}
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A dead letter and the job that the ledger knows it for; None if it was never received."""
+    """A dead letter and the job that the ledger knows it for; None if it was never received.
+
+    ``asked_for`` is the key of the job that its body names, if no more is known of it.
+    """
 
     letter: DeadLetter
     job: MessageJob | None
     job_type: str
     correlation_id: str
+    asked_for: str | None
 
     @property
     def message_id(self) -> str:
@@ -43,7 +48,9 @@ class Case:
     @property
     def job_key(self) -> str | None:
         """The job's key; None for a letter that is no job, or not known."""
-        return None if self.job is None or self.job.type == UNREADABLE else self.job.key
+        if self.job is None:
+            return self.asked_for
+        return None if self.job.type == UNREADABLE else self.job.key
 
     @property
     def stranded(self) -> bool:
@@ -229,11 +236,13 @@ class Triage:
         known = "" if job is None or job.type == UNREADABLE else job.type
         # The letter's own id: a job has that of the message which brought it first.
         learned: list[str] = []
+        named: str | None = None
         try:
             envelope = open_envelope(
                 letter.message, max_body_bytes=self._max_body_bytes, learned=learned.append
             )
             job_type = known or envelope.job_type
+            named = asked_for(envelope)
         except MessageError:
             job_type = known or UNREADABLE
             learned = learned or [correlation_of(letter.message)]
@@ -241,7 +250,7 @@ class Triage:
         if correlation_id == letter.message_id:
             # It had none, and goes by its message id.
             correlation_id = job.correlation_id if job else ""
-        return Case(letter, job, job_type, correlation_id)
+        return Case(letter, job, job_type, correlation_id, named)
 
 
 def retry(key: str, operations: Operations, triage: Triage | None, queue: Sends) -> Retried:

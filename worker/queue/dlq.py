@@ -90,6 +90,14 @@ class DeadLetterQueue:
         """The last look, as far as it has got."""
         return self._look
 
+    def other(self) -> str | None:
+        """The ARN of the queue that takes the dead letters instead of this one; None if none does.
+
+        A queue without a redrive policy, which has no dead letters any more, may have left some.
+        """
+        arn = SqsQueue(self._client, self._queue_url).attributes().redrive.dead_letter_arn
+        return None if arn is None or arn == self._queue.attributes().arn else arn
+
     @contextmanager
     def browse(self) -> Iterator[Iterator[DeadLetter]]:
         """The letters, each once, as pages of them arrive; the block's end gives them back.
