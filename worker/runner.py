@@ -174,6 +174,7 @@ class Runner:
                 correlation_id=envelope.correlation_id,
                 message_id=message.message_id,
                 max_attempts=self._settings.worker.worker_max_attempts,
+                asked_at=envelope.asked_at,
             ),
         )
 

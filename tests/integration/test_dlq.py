@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -276,6 +277,35 @@ def test_a_redriven_letter_keeps_body_and_attributes_and_its_job_is_open_before(
     assert bench.triage.list(limit=10) == ()
 
 
+def test_a_letter_that_is_moved_twice_says_when_it_was_sent_first(bench: Bench) -> None:
+    sent_at = bench.triage.find(bench.letter())[0].letter.message.sent_at
+    for _ in range(2):
+        assert len(list(bench.triage.redrive(Choice(everything=True)))) == 1
+        # SQS counts the sending anew.
+        (arrived,) = bench.queue.receive(max_messages=10, wait_s=0, visibility_s=0)
+        bench.to_the_dead_letters()
+
+    assert sent_at is not None
+    assert arrived.first_sent_at == sent_at
+    assert arrived.sent_at != sent_at
+
+
+def test_a_letter_without_room_for_another_attribute_is_moved_as_it_is(bench: Bench) -> None:
+    full = {f"Own{number}": {"DataType": "String", "StringValue": "1"} for number in range(10)}
+    bench.sqs.send_message(
+        QueueUrl=bench.urls.dlq_url,
+        MessageBody=json.dumps(assessment_body()),
+        MessageAttributes=full,  # type: ignore[arg-type]
+    )
+
+    assert len(list(bench.triage.redrive(Choice(everything=True)))) == 1
+
+    (arrived,) = bench.sqs.receive_message(QueueUrl=bench.urls.url, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert arrived["MessageAttributes"].keys() == full.keys()
+
+
 def test_stranded_letters_are_redriven_without_those_that_failed(bench: Bench) -> None:
     failed, waiting = bench.letter(), bench.letter()
     bench.failed(failed)
@@ -446,7 +476,8 @@ def test_retry_redrives_the_dead_letter_of_the_job(bench: Bench) -> None:
 
 
 def test_retry_makes_a_message_from_the_ledger_where_there_is_no_dead_letter(bench: Bench) -> None:
-    claim = bench.ledger.claimed(new_job("job-0001", payload=assessment_body()))
+    asked_at = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
+    claim = bench.ledger.claimed(new_job("job-0001", payload=assessment_body(), asked_at=asked_at))
     bench.ledger.ledger.fail(claim, BROKEN, ())
 
     retried = retry("job-0001", bench.operations, bench.triage, bench.queue)
@@ -454,6 +485,7 @@ def test_retry_makes_a_message_from_the_ledger_where_there_is_no_dead_letter(ben
     (arrived,) = bench.queue.receive(max_messages=10, wait_s=0, visibility_s=30)
     assert arrived.message_id == retried.new_message_id
     assert arrived.correlation_attribute == "trace-1"
+    assert arrived.first_sent_at == asked_at, "nobody has asked for it anew"
     request = parse_request(open_envelope(arrived, max_body_bytes=LIMIT))
     assert job_key(request) == "job-0001"
     # The ledger knows the message: only the retry has opened the job.

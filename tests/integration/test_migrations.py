@@ -48,6 +48,31 @@ def test_two_upgrades_at_once_both_succeed(empty_database_url: str) -> None:
     assert runner.current(empty_database_url) == runner.head()
 
 
+def test_quotes_of_a_worker_that_did_not_know_their_order_count_as_earlier(
+    database_url: str,
+) -> None:
+    quote, job_id = f"NRF-000001-{'a' * 64}", "NRF-000001-" + "a" * 53
+    insert = (
+        "INSERT INTO jobs.job (key, type, payload_hash, correlation_id, max_attempts)"
+        " VALUES (%s, 'impact-assessment', 'hash', 'trace', 3)"
+    )
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE jobs.job DROP COLUMN asked_at, DROP COLUMN subject")
+        connection.execute("UPDATE alembic_version SET version_num = '0004'")
+        connection.execute(insert.encode(), (quote,))
+    runner.upgrade(database_url)
+
+    with psycopg.connect(database_url) as connection:
+        # As such a worker does until it is replaced.
+        for key in (job_id, quote.replace("a", "b")):
+            connection.execute(insert.encode(), (key,))
+        rows = connection.execute(
+            "SELECT subject, created_at - asked_at = interval '14 days' FROM jobs.job ORDER BY id"
+        ).fetchall()
+
+    assert rows == [("NRF-000001", True), (None, True), ("NRF-000001", True)]
+
+
 def test_unreachable_database_is_a_dependency_that_is_down() -> None:
     with pytest.raises(DependencyDown) as raised:
         runner.current("postgresql://nobody@127.0.0.1:1/none")

@@ -15,7 +15,7 @@ from tests.fakes.clients import database_settings
 from tests.fakes.ledger import LedgerBench, delivery, new_job, outcomes, reaped, status
 from worker.clients.db import Database
 from worker.errors import CommandRefused, DependencyDown, PermanentError, TransientError
-from worker.ledger.ledger import ATTEMPTS_EXHAUSTED, JOB_POISON, LeaseLost, remember_message
+from worker.ledger.ledger import ATTEMPTS_EXHAUSTED, JOB_POISON, LeaseLost
 from worker.ledger.models import (
     UNREADABLE,
     Busy,
@@ -27,6 +27,7 @@ from worker.ledger.models import (
 from worker.ledger.operations import Operations
 from worker.ledger.queries import find_interventions, find_jobs
 from worker.ledger.reaper import REAPER_LOCK
+from worker.ledger.registration import remember_message
 from worker.reference.lock import only_change
 
 BROKEN = PermanentError("geometry_invalid", "The boundary crosses itself.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -190,6 +191,56 @@ def test_an_id_that_cannot_go_into_a_header_is_replaced_and_that_is_logged(
     assert [line["event"] for line in lines] == ["correlation.replaced"]
     assert lines[0]["source"] == "traceId"
     assert str(unfit) not in json.dumps(lines)
+
+
+SENT = datetime(2026, 7, 1, 9, 31, tzinfo=UTC)
+EARLIER = SENT - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "first_sent_at", "sent_at", "asked_at"),
+    [
+        (quote_body(), None, None, None),
+        (quote_body(), None, SENT, SENT),
+        (quote_body(), EARLIER, SENT, EARLIER),
+        (quote_body(), SENT + timedelta(days=1), SENT, SENT),
+        (quote_body(Timestamp=EARLIER.isoformat()), None, SENT, SENT),
+        (sns_notification(quote_body()), None, None, EARLIER),
+        (sns_notification(quote_body()), SENT, SENT, EARLIER),
+        (sns_notification(quote_body()) | {"Timestamp": "9999-12-31T00:00:00Z"}, None, SENT, SENT),
+        (sns_notification(quote_body()) | {"Timestamp": "2026-07-01T09:30:00"}, None, SENT, SENT),
+        (sns_notification(quote_body()) | {"Timestamp": "yesterday"}, EARLIER, SENT, EARLIER),
+        (sns_notification(quote_body()) | {"Timestamp": 20260701}, None, SENT, SENT),
+        (
+            sns_notification(quote_body()) | {"Timestamp": "0001-01-01T00:00:00+14:00"},
+            None,
+            SENT,
+            SENT,
+        ),
+    ],
+    ids=[
+        "nobody says",
+        "sent",
+        "moved since",
+        "an attribute of the future",
+        "a payload's own field",
+        "published",
+        "published and moved since",
+        "a time to come",
+        "without its zone",
+        "no time",
+        "a number",
+        "before all times",
+    ],
+)
+def test_a_message_was_published_when_its_notification_its_attribute_or_its_queue_says(
+    body: dict[str, object],
+    first_sent_at: datetime | None,
+    sent_at: datetime | None,
+    asked_at: datetime | None,
+) -> None:
+    received = replace(message(body), first_sent_at=first_sent_at, sent_at=sent_at)
+    assert opened(received).asked_at == asked_at
 
 
 def test_an_unreadable_message_still_has_the_id_of_its_attribute() -> None:

@@ -109,6 +109,7 @@ def test_how_long_a_message_has_waited_is_told_at_the_first_attempt_only(
         ("delivery.postponed", {"error_code": "backend_unavailable"}, "postponed", True),
         ("delivery.rejected", {"error_code": "backend_rejected"}, "rejected", True),
         ("delivery.refused", {"error_code": "notify_refused_us"}, "refused", True),
+        ("delivery.superseded", {"error_code": "superseded"}, "superseded", None),
     ],
 )
 def test_a_delivery_counts_by_kind_and_outcome_and_a_failed_one_by_code(

@@ -58,7 +58,7 @@ def test_a_lock_holds_hashes_and_no_addresses(lock: str) -> None:
 def test_no_two_advisory_locks_of_the_database_are_the_same() -> None:
     sources = [file.read_text() for file in (_REPOSITORY / "worker").rglob("*.py")]
     numbers = [int(number) for source in sources for number in _ADVISORY_LOCK.findall(source)]
-    assert len(numbers) == 4, "migrations, reference data, reaper and lists have a lock each"
+    assert len(numbers) == 5, "migrations, reference data, reaper, quotes, lists have a lock each"
     assert len(set(numbers)) == len(numbers)
 
 

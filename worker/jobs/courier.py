@@ -21,7 +21,7 @@ from worker.errors import (
 )
 from worker.jobs.deliveries import DeliveryReceipt
 from worker.ledger.models import Delivery, NewDelivery
-from worker.ledger.outbox import ClaimedDelivery, Outbox
+from worker.ledger.outbox import ClaimedDelivery, NotNow, Outbox, Superseded
 from worker.logs import correlated, logger
 
 _log = logger(__name__)
@@ -57,7 +57,8 @@ class Round:
     ``pending``: how many of the job's deliveries are still to be made (0 after a sweep).
     ``rejected``: a required delivery was refused for good, by us or meanwhile by another worker, or
     the job has failed before. ``fault``: we were refused as a client. ``wait_s``: the longest wait
-    that a postponed delivery asks for.
+    that a postponed delivery asks for; ``in_turn``: it waits for another of ours, which says
+    nothing about the other side.
     """
 
     made: int = 0
@@ -65,6 +66,7 @@ class Round:
     rejected: WorkerError | None = None
     fault: ConfigurationFault | None = None
     wait_s: float = 0.0
+    in_turn: bool = False
 
 
 RejectionNotices = Callable[[Delivery, WorkerError], tuple[NewDelivery, ...]]
@@ -122,7 +124,7 @@ class Courier:
                 break
             tried.add(claimed.delivery.id)
             done = self._make(claimed)
-            if done.fault is not None or done.wait_s > 0:
+            if done.fault is not None or (done.wait_s > 0 and not done.in_turn):
                 left_alone.add(claimed.side)
             total = self._merge(total, done)
         return total
@@ -152,10 +154,13 @@ class Courier:
                 delivery.payload,
                 reference=delivery.reference,
                 attempts=delivery.attempts,
-                before_send=claimed.check,
+                before_send=lambda: self._outbox.check(claimed),
             )
         except Interrupted:
             raise
+        except Superseded as error:
+            _log.info("delivery.superseded", **fields, **_describe(error), duration_s=took_s())
+            return Round()
         except PermanentError as error:
             _log.error("delivery.rejected", **fields, **_describe(error), duration_s=took_s())
             return self._rejected(claimed, error)
@@ -176,7 +181,7 @@ class Courier:
                 duration_s=took_s(),
             )
             self._outbox.postponed(claimed, error, wait_s)
-            return Round(wait_s=wait_s)
+            return Round(wait_s=wait_s, in_turn=isinstance(error, NotNow))
         except Exception as error:  # noqa: BLE001 - one delivery never ends the loop
             _log.exception("delivery.crashed", **fields, duration_s=took_s())
             unexpected = TransientError(

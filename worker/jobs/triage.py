@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import NoReturn, Protocol
 
@@ -111,7 +112,9 @@ class Retried:
 class Sends(Protocol):
     """Puts a new message on the queue; see ``worker.queue.sqs.SqsQueue``."""
 
-    def send(self, body: str, correlation_id: str) -> str: ...
+    def send(
+        self, body: str, correlation_id: str, *, first_sent_at: datetime | None = None
+    ) -> str: ...
 
 
 class Triage:
@@ -283,7 +286,8 @@ def retry(key: str, operations: Operations, triage: Triage | None, queue: Sends)
     status = operations.retry(job)
     if status is JobStatus.SUCCEEDED:
         return Retried(job.key, status)
-    message_id = queue.send(body, job.correlation_id)
+    # It asks for nothing new: what was asked for since stays the latest.
+    message_id = queue.send(body, job.correlation_id, first_sent_at=job.asked_at)
     operations.sent(job, message_id)
     return Retried(job.key, status, new_message_id=message_id)
 

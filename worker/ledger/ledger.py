@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from worker.errors import WorkerError
@@ -30,6 +27,13 @@ from worker.ledger.models import (
     NewJob,
     Poisoned,
     delivery_reference,
+)
+from worker.ledger.registration import (
+    RegisteredJob,
+    ask_again,
+    register,
+    remember_message,
+    reopen,
 )
 from worker.logs import redact
 from worker.sqlfiles import statement
@@ -53,18 +57,6 @@ class LeaseLost(WorkerError):
         super().__init__("lease_lost", "Another worker owns this job now.", detail=f"job {key}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    id: int
-    uid: UUID
-    status: str
-    payload_hash: str
-    attempts: int
-    max_attempts: int
-    reopenings: int
-    error_code: str | None
-
-
 class Ledger:
     """The jobs schema. ``connect`` gives a connection whose block is one transaction."""
 
@@ -86,10 +78,11 @@ class Ledger:
         what becomes of the message: a Claim to run, Busy, Finished, Mismatch, or Poisoned (a
         claim that may only be failed).
         """
-        job = _register(connection, new)
+        job = register(connection, new)
         if job.payload_hash != new.payload_hash:
             return Mismatch()
         unseen = remember_message(connection, new.message_id, job.id, read=True)
+        job = ask_again(connection, job.id, new.asked_at) or job
         if unseen and job.status in (JobStatus.FAILED, JobStatus.TIMED_OUT):
             job = reopen(connection, job.id) or job
         if job.status not in (JobStatus.PENDING, JobStatus.IN_PROGRESS):
@@ -187,46 +180,12 @@ class Ledger:
         Returns the job's id.
         """
         with self._connect() as connection:
-            job = _register(connection, new)
+            job = register(connection, new)
             remember_message(connection, new.message_id, job.id, read=True)
             if job.status == JobStatus.PENDING:
                 _finish(connection, job.id, JobStatus.FAILED, error)
                 add_deliveries(connection, _identity(job), notices, OUTCOME)
         return job.id
-
-
-def reopen(connection: Connection, job_id: int) -> _Job | None:
-    """Make a failed job open again with its attempts forgotten; None if it is not failed."""
-    cursor = connection.cursor(row_factory=class_row(_Job))
-    return cursor.execute(statement(__package__, "reopen"), {"job_id": job_id}).fetchone()
-
-
-def _register(connection: Connection, new: NewJob) -> _Job:
-    cursor = connection.cursor(row_factory=class_row(_Job))
-    job = cursor.execute(
-        statement(__package__, "register"),
-        {
-            "key": new.key,
-            "type": new.type,
-            "payload_hash": new.payload_hash,
-            "payload": None if new.payload is None else Jsonb(new.payload),
-            "correlation_id": new.correlation_id,
-            "max_attempts": new.max_attempts,
-        },
-    ).fetchone()
-    assert job is not None
-    return job
-
-
-def remember_message(
-    connection: Connection, message_id: str, job_id: int, *, read: bool = False
-) -> bool:
-    """Note that this message brings this job, anew if it was just ``read`` so; False if known."""
-    row = connection.execute(
-        statement(__package__, "remember_message"),
-        {"message_id": message_id, "job_id": job_id, "read": read},
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 def _live_lease(connection: Connection, job_id: int) -> float:
@@ -243,7 +202,7 @@ def _live_lease(connection: Connection, job_id: int) -> float:
     return float(remaining_s)
 
 
-def _count_expired(connection: Connection, job: _Job) -> int:
+def _count_expired(connection: Connection, job: RegisteredJob) -> int:
     row = connection.execute(
         statement(__package__, "count_expired"),
         {"job_id": job.id, "reopenings": job.reopenings},
@@ -253,7 +212,7 @@ def _count_expired(connection: Connection, job: _Job) -> int:
 
 def _assign(
     connection: Connection,
-    job: _Job,
+    job: RegisteredJob,
     new: NewJob,
     worker_id: str,
     lease_s: float,
@@ -345,5 +304,5 @@ def error_fields(error: WorkerError | None) -> dict[str, str | None]:
     return {"error_code": error.code, "error_sentence": error.sentence}
 
 
-def _identity(job: _Job) -> JobIdentity:
+def _identity(job: RegisteredJob) -> JobIdentity:
     return JobIdentity(job.id, job.uid, job.reopenings)

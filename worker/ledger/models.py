@@ -30,7 +30,10 @@ OPEN = frozenset({JobStatus.PENDING, JobStatus.IN_PROGRESS})
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A message as the ledger knows it: ``key`` identifies the job, the hash its payload."""
+    """A message as the ledger knows it: ``key`` identifies the job, the hash its payload.
+
+    ``asked_at``: when the message was published; None if nobody knows, for now.
+    """
 
     key: str
     type: str
@@ -39,6 +42,7 @@ class NewJob:
     correlation_id: str
     message_id: str
     max_attempts: int
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class MessageJob:
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
-    """A job and its payload; None once that was erased."""
+    """A job and its payload, None once that was erased; ``asked_at``: see NewJob."""
 
     id: int
     key: str
@@ -167,6 +171,7 @@ class StoredJob:
     status: str
     correlation_id: str
     payload: JsonObject | None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

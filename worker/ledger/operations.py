@@ -11,8 +11,9 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from worker.errors import CommandRefused
-from worker.ledger.ledger import Connect, remember_message, reopen
+from worker.ledger.ledger import Connect
 from worker.ledger.models import UNREADABLE, JobStatus, MessageJob, StoredJob
+from worker.ledger.registration import remember_message, reopen
 from worker.logs import redact
 from worker.sqlfiles import statement
 

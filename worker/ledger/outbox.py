@@ -31,6 +31,8 @@ from worker.sqlfiles import statement
 # What is left of a claim when the last request has to have begun: it may take its time to end, and
 # who claims the delivery next has to find what it did.
 _LAST_REQUEST_SHARE = 0.25
+# How soon a delivery that has to wait for another asks again.
+_TURN_S = 5.0
 # Goes on while the process is stopped, and on Linux while the machine is suspended.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -51,14 +53,16 @@ class ClaimedDelivery:
         """Who takes it, by the first part of its kind: ``backend`` or ``notify``."""
         return self.delivery.kind.partition(".")[0]
 
-    def check(self) -> None:
-        """Raises TransientError ``delivery_claim_over`` if somebody else may be sending it."""
-        if time.clock_gettime(_CLOCK) >= self.last_request_at:
-            raise TransientError(
-                "delivery_claim_over",
-                "The worker was held up before it could send.",
-                detail="nothing was sent; the next try looks whether another worker has sent it",
-            )
+
+class NotNow(TransientError):
+    """A delivery may not be sent now, because of what our own workers do."""
+
+
+class Superseded(WorkerError):
+    """A later request has made a result void before it was sent, and it is withheld."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("superseded", "Something else was asked for later.", detail=detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,41 @@ class Outbox:
                 },
             ).fetchone()
         return None if delivery is None else ClaimedDelivery(delivery, token, last_request_at)
+
+    def check(self, claimed: ClaimedDelivery) -> None:
+        """Whether it may be sent now; asked before each request.
+
+        Raises NotNow ``delivery_claim_over`` if somebody else may be sending it, or has
+        withheld it, and ``delivery_has_to_wait`` while another result about the same subject may be
+        on its way. Raises Superseded, and has withheld it, if a later request is known.
+
+        Two results about one subject are never sent at once, since each asks after its own claim
+        was committed; nor is an older one after a newer, since a request is committed before its
+        result is.
+        """
+        if time.clock_gettime(_CLOCK) >= claimed.last_request_at:
+            raise _claim_over("nothing was sent; the next try looks whether another worker has")
+        whose = {"id": claimed.delivery.id, "token": claimed.token}
+        withheld = None
+        with self._connect() as connection:
+            row = connection.execute(statement(__package__, "check_delivery"), whose).fetchone()
+            is_superseded, has_to_wait = row or (False, False)
+            if is_superseded:
+                job = {"job_id": claimed.delivery.job_id}
+                connection.execute(statement(__package__, "lock_job"), job)
+                withheld = connection.execute(
+                    statement(__package__, "supersede_delivery"), whose
+                ).fetchone()
+        if row is None:
+            raise _claim_over("it was withheld, or another worker has claimed it")
+        if withheld is not None:
+            raise Superseded(withheld[0])
+        if is_superseded or has_to_wait:
+            raise NotNow(
+                "delivery_has_to_wait",
+                "Another result for the same place may be on its way.",
+                retry_after_s=_TURN_S,
+            )
 
     def delivered(self, claimed: ClaimedDelivery, response: JsonObject) -> bool:
         """It reached the other side; False if the claim was no longer ours."""
@@ -177,13 +216,13 @@ class Outbox:
         error: WorkerError | None,
         response: JsonObject | None,
     ) -> bool:
-        """Whether the claim was still ours; if not, nothing was written."""
+        """Whether the claim was still ours, and it not withheld; if not, nothing was written."""
+        whose = {"id": claimed.delivery.id, "token": claimed.token}
         answered = not isinstance(error, TransientError) or isinstance(error, LimitReached)
         row = connection.execute(
             statement(__package__, "settle_delivery"),
             {
-                "id": claimed.delivery.id,
-                "token": claimed.token,
+                **whose,
                 "status": status,
                 "wait_s": wait_s,
                 "error_code": error.code if error else None,
@@ -192,4 +231,12 @@ class Outbox:
                 "response": None if response is None else Jsonb(response),
             },
         ).fetchone()
+        if row is None:
+            connection.execute(statement(__package__, "release_delivery"), whose)
         return row is not None
+
+
+def _claim_over(detail: str) -> NotNow:
+    return NotNow(
+        "delivery_claim_over", "The worker was held up before it could send.", detail=detail
+    )

@@ -46,6 +46,7 @@ _DELIVERIES = {
     "delivery.rejected": "rejected",
     "delivery.refused": "refused",
     "delivery.crashed": "postponed",
+    "delivery.superseded": "superseded",
 }
 _UNREADABLE = "unreadable"
 # What has too many values for a dimension, but is worth a search.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import WorkerError
 from worker.logs import logger
+from worker.queue.moments import first_sent
 from worker.queue.sqs import Message, SqsQueue, read_message, translated, tries
 from worker.settings import MAX_VISIBILITY_S
 
@@ -37,6 +38,8 @@ _HIDDEN_FOR_EACH_S = 2
 _PAGE = 10
 # A long poll asks every server of the queue; a short one may miss messages that are there.
 _WAIT_S = 1
+# SQS takes no more with a message.
+_MOST_ATTRIBUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,14 @@ class DeadLetterQueue:
     def send_back(self, letter: DeadLetter) -> str:
         """Put the letter on its queue with its body and attributes; returns its new message id.
 
-        It stays here too, until ``delete``. Tried once: a repeated send could put it there twice.
+        When it was first sent goes along as an attribute, if there is room for one more. It stays
+        here too, until ``delete``. Tried once: a repeated send could put it there twice.
         """
         with translated():
             answer = self._client.send_message(
                 QueueUrl=self._queue_url,
                 MessageBody=letter.message.body,
-                MessageAttributes=letter.attributes,
+                MessageAttributes={**_first_sent(letter), **letter.attributes},
             )
         return answer["MessageId"]
 
@@ -186,6 +190,13 @@ class DeadLetterQueue:
             if kept:
                 # They come back into sight by themselves.
                 _log.warning("dlq.not_given_back", error_code=code, letters=kept)
+
+
+def _first_sent(letter: DeadLetter) -> dict[str, MessageAttributeValueTypeDef]:
+    sent_at = letter.message.sent_at
+    if sent_at is None or len(letter.attributes) >= _MOST_ATTRIBUTES:
+        return {}
+    return first_sent(sent_at)
 
 
 def _attributes(

@@ -11,11 +11,13 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
 from worker.errors import MessageError
 from worker.logs import logger
+from worker.queue.moments import read_instant
 from worker.queue.sqs import Message
 from worker.settings import IMPACT_ASSESSMENT, KNOWN_JOB_TYPES
 
@@ -35,13 +37,18 @@ _JOB_TYPE = re.compile(r"[a-z0-9.-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An opened message; ``body`` is the payload as it came, without the SNS notification."""
+    """An opened message; ``body`` is the payload as it came, without the SNS notification.
+
+    ``asked_at``: when it was published, the same however often it is received; None if neither it
+    nor its queue says so.
+    """
 
     shape: Shape
     job_type: str
     body: JsonObject
     correlation_id: str
     correlation_generated: bool
+    asked_at: datetime | None
 
 
 def open_envelope(
@@ -66,6 +73,7 @@ def open_envelope(
         body=inner,
         correlation_id=correlation_id,
         correlation_generated=generated,
+        asked_at=_asked_at(message, outer),
     )
 
 
@@ -152,7 +160,7 @@ def _too_deep() -> MessageError:
 
 
 def _unwrapped(outer: JsonObject) -> JsonObject:
-    if outer.get("Type") != "Notification" or "Message" not in outer:
+    if not _is_notification(outer):
         return outer
     text = outer["Message"]
     inner = read_json(text) if isinstance(text, str) else None
@@ -161,6 +169,10 @@ def _unwrapped(outer: JsonObject) -> JsonObject:
             "message_not_object", "The SNS notification does not carry a JSON object."
         )
     return inner
+
+
+def _is_notification(outer: JsonObject) -> bool:
+    return outer.get("Type") == "Notification" and "Message" in outer
 
 
 def _shape(body: JsonObject) -> Shape:
@@ -211,6 +223,17 @@ def _correlation(message: Message, outer: JsonObject, inner: JsonObject) -> tupl
     if _CORRELATION_ID.fullmatch(message.message_id):
         return message.message_id, True
     return str(uuid4()), True
+
+
+def _asked_at(message: Message, outer: JsonObject) -> datetime | None:
+    """What was written when it was published, before what SQS says: moving a message sends it anew.
+
+    Nothing was published after it was sent: a time to come would win over everything that follows.
+    """
+    published = read_instant(outer.get("Timestamp")) if _is_notification(outer) else None
+    written = published or message.first_sent_at
+    known = [at for at in (written, message.sent_at) if at is not None]
+    return min(known, default=None)
 
 
 def _sns_attribute(outer: JsonObject) -> object:

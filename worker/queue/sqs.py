@@ -17,11 +17,12 @@ from botocore.parsers import ResponseParserError
 
 from worker.credentials import credentials_told
 from worker.errors import ConfigurationFault, TransientError, WorkerError
+from worker.queue.moments import FIRST_SENT_AT, first_sent, read_instant
 from worker.settings import MAX_VISIBILITY_S, AwsSettings
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
-    from types_boto3_sqs.type_defs import MessageTypeDef
+    from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
 
 # SQS answers a long poll when its wait ends; the poll has to be over within wait + 10 s.
 _READ_MARGIN_S = 9
@@ -68,7 +69,10 @@ class StaleReceipt(WorkerError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One receive of one message; ``received_monotonic`` is on this process's monotonic clock."""
+    """One receive of one message; ``received_monotonic`` is on this process's monotonic clock.
+
+    ``first_sent_at``: what its attribute says of a message that was sent before and moved since.
+    """
 
     message_id: str
     receipt_handle: str
@@ -77,6 +81,7 @@ class Message:
     sent_at: datetime | None
     correlation_attribute: str | None
     received_monotonic: float
+    first_sent_at: datetime | None = None
 
     def queued_s(self, now: datetime) -> float | None:
         """Seconds from its sending until ``now``, by the clocks of SQS and of this host."""
@@ -162,15 +167,19 @@ class SqsQueue:
         received = time.monotonic()
         return tuple(read_message(raw, received) for raw in answer.get("Messages", ()))
 
-    def send(self, body: str, correlation_id: str) -> str:
-        """Put a new message on the queue, in one try; returns its message id."""
+    def send(self, body: str, correlation_id: str, *, first_sent_at: datetime | None = None) -> str:
+        """Put a new message on the queue, in one try; returns its message id.
+
+        ``first_sent_at``: when what it asks for was asked for, if that was not now.
+        """
+        attributes: dict[str, MessageAttributeValueTypeDef] = {
+            "CorrelationId": {"DataType": "String", "StringValue": correlation_id}
+        }
+        if first_sent_at is not None:
+            attributes.update(first_sent(first_sent_at))
         with translated():
             answer = self._client.send_message(
-                QueueUrl=self._url,
-                MessageBody=body,
-                MessageAttributes={
-                    "CorrelationId": {"DataType": "String", "StringValue": correlation_id}
-                },
+                QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes
             )
         return answer["MessageId"]
 
@@ -248,7 +257,9 @@ def read_message(raw: MessageTypeDef, received_monotonic: float) -> Message:
     """A message as ReceiveMessage answers it."""
     system = raw["Attributes"]
     sent = system.get("SentTimestamp")
-    correlation = raw.get("MessageAttributes", {}).get("CorrelationId")
+    attributes = raw.get("MessageAttributes", {})
+    correlation = attributes.get("CorrelationId")
+    moved = attributes.get(FIRST_SENT_AT)
     return Message(
         message_id=raw["MessageId"],
         receipt_handle=raw["ReceiptHandle"],
@@ -257,6 +268,7 @@ def read_message(raw: MessageTypeDef, received_monotonic: float) -> Message:
         sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
         correlation_attribute=correlation.get("StringValue") if correlation else None,
         received_monotonic=received_monotonic,
+        first_sent_at=read_instant(moved.get("StringValue")) if moved else None,
     )
 
 
