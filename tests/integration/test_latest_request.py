@@ -22,7 +22,7 @@ from worker.clients.db import Database
 from worker.demo.backend import FakeBackend
 from worker.demo.fake_service import failing
 from worker.demo.notify import FakeNotify
-from worker.errors import DependencyDown, PermanentError, TransientError
+from worker.errors import DependencyDown, PermanentError, TransientError, WorkerError
 from worker.jobs.courier import Courier
 from worker.jobs.deliveries import Deliverer
 from worker.ledger.models import NewDelivery
@@ -291,7 +291,7 @@ def test_a_result_that_is_asked_for_again_at_this_moment_is_not_withheld(bench: 
         checked: Future[object] = pool.submit(bench.outbox.check, claimed)
         waits_for_a_lock(bench, checked)
         other.commit()
-        with pytest.raises(TransientError) as raised:
+        with pytest.raises(WorkerError) as raised:
             checked.result(timeout=20)
 
     assert raised.value.code == "delivery_has_to_wait"
