@@ -31,6 +31,10 @@ def fail_jobs(environment: Environment, *job_ids: str) -> dict[str, str]:
         sent[job_id] = environment.send(request(job_id), correlation_id=f"trace-{job_id}")
     with environment.worker() as worker:
         worker.wait_until(lambda: environment.dead_letters() == len(sent), "dead letters")
+        # Its last poll is over then: to the poll of a worker that was killed the queue would hand
+        # what a command sends next.
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
     return sent
 
 
