@@ -246,7 +246,7 @@ def test_columns_that_are_not_read_may_be_undecodable() -> None:
     assert only.geometry.equals_exact(Polygon(square()), tolerance=0)
 
 
-@pytest.mark.parametrize("cpg", ["klingon", "rot13", "99999", "zip", "unicode_escape", "é"])
+@pytest.mark.parametrize("cpg", ["klingon", "rot13", "99999", "zip", "unicode_escape"])
 def test_an_unknown_character_set_is_refused(cpg: str) -> None:
     columns: Columns = {"Name": ("C", 20, ["Café"])}
     error = refusal(Shapefile(columns=columns, cpg=cpg).zipped())
@@ -254,7 +254,14 @@ def test_an_unknown_character_set_is_refused(cpg: str) -> None:
     assert ".cpg" in error.sentence and "Name" in error.sentence
 
 
-@pytest.mark.parametrize("cpg", ["klingon", "99999", "ASCII", "US-ASCII"])
+@pytest.mark.parametrize("cpg", ["é", "<OGRVRTDataSource/>", "/vsicurl/http://a.example", "x" * 32])
+def test_what_names_no_character_set_is_refused_at_any_rate(cpg: str) -> None:
+    error = refusal(Shapefile(cpg=cpg).zipped())
+    assert error.code == "boundary_unreadable"
+    assert ".cpg" in error.sentence
+
+
+@pytest.mark.parametrize("cpg", ["klingon", "99999", "ASCII", "US-ASCII", "LDID/87"])
 def test_a_character_set_that_no_value_needs_refuses_nothing(cpg: str) -> None:
     columns: Columns = {
         "Name": ("C", 20, ["Mill Lane"]),

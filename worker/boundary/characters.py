@@ -18,6 +18,8 @@ _OTHER_NAMES = {
     "latin1": "iso8859-1",
     "28591": "iso8859-1",
 }
+# Also of one that we do not know; LDID/87 is the language driver again, as ArcGIS writes it.
+_A_NAME = re.compile(r"(?a)\w[\w .()-]{0,30}(?:/\d{1,3})?")
 # The language driver of dBASE: 0x57 is ESRI's "ANSI", 0x03 Windows, 0x02 MS-DOS in the west.
 _DRIVERS = {0x57: "cp1252", 0x03: "cp1252", 0x02: "cp850"}
 
@@ -30,10 +32,19 @@ class Characters:
 
     @classmethod
     def stated(cls, cpg: bytes | None, language_driver: int) -> Characters:
-        """Of a table with this .cpg and this byte in its header; UTF-8 where neither says."""
+        """Of a table with this .cpg and this byte in its header; UTF-8 where neither says.
+
+        Raises BoundaryError ``boundary_unreadable`` for a .cpg that is something else.
+        """
         name = (cpg or b"").decode("utf-8-sig", errors="replace").strip(" \t\r\n\x00")
         if not name:
             return cls(_DRIVERS.get(language_driver, "utf-8"))
+        if not _A_NAME.fullmatch(name):
+            raise BoundaryError(
+                "boundary_unreadable",
+                "The .cpg file does not hold the name of a character set. Please export the"
+                " shapefile again, in UTF-8.",
+            )
         if _UTF_8.fullmatch(name):
             return cls("utf-8")
         latin, code_page = _LATIN.fullmatch(name), _CODE_PAGE.fullmatch(name)
