@@ -82,7 +82,7 @@ class Ledger:
         if job.payload_hash != new.payload_hash:
             return Mismatch()
         unseen = remember_message(connection, new.message_id, job.id, read=True)
-        job = ask_again(connection, job.id, new.asked_at) or job
+        job = ask_again(connection, job, new.asked_at) or job
         if unseen and job.status in (JobStatus.FAILED, JobStatus.TIMED_OUT):
             job = reopen(connection, job.id) or job
         if job.status not in (JobStatus.PENDING, JobStatus.IN_PROGRESS):

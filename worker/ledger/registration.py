@@ -33,6 +33,7 @@ class RegisteredJob:
     max_attempts: int
     reopenings: int
     error_code: str | None
+    asked_at: datetime
 
 
 def register(connection: Connection, new: NewJob) -> RegisteredJob:
@@ -74,17 +75,17 @@ def remember_message(
 
 
 def ask_again(
-    connection: Connection, job_id: int, asked_at: datetime | None
+    connection: Connection, job: RegisteredJob, asked_at: datetime | None
 ) -> RegisteredJob | None:
     """Note that a registered job was asked for at this time; None if that is no news.
 
     If that makes it the latest about its subject again, its result is due once more.
     """
-    if asked_at is None:
+    if asked_at is None or asked_at <= job.asked_at:
         return None
     cursor = connection.cursor(row_factory=class_row(RegisteredJob))
     return cursor.execute(
-        statement(__package__, "ask_again"), {"job_id": job_id, "asked_at": asked_at}
+        statement(__package__, "ask_again"), {"job_id": job.id, "asked_at": asked_at}
     ).fetchone()
 
 

@@ -44,4 +44,5 @@ SET asked_at = %(asked_at)s,
     updated_at = CASE WHEN anew THEN clock_timestamp() ELSE j.updated_at END
 FROM (SELECT *, is_latest_again AND is_erased AS anew FROM asked) AS asked
 WHERE j.id = asked.id
-RETURNING j.id, uid, status, payload_hash, attempts, max_attempts, reopenings, error_code
+RETURNING j.id, uid, status, payload_hash, attempts, max_attempts, reopenings, error_code,
+    j.asked_at

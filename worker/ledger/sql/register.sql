@@ -7,4 +7,5 @@ VALUES (
     coalesce(%(asked_at)s::timestamptz, clock_timestamp())
 )
 ON CONFLICT (key) DO UPDATE SET key = excluded.key
-RETURNING id, uid, status, payload_hash, attempts, max_attempts, reopenings, error_code
+RETURNING id, uid, status, payload_hash, attempts, max_attempts, reopenings, error_code,
+    asked_at

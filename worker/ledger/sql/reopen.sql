@@ -39,4 +39,5 @@ SET status = CASE WHEN failed.has_result THEN 'SUCCEEDED' ELSE 'PENDING' END::jo
     updated_at = clock_timestamp()
 FROM failed
 WHERE job.id = failed.id AND status IN ('FAILED', 'TIMED_OUT')
-RETURNING job.id, uid, status, payload_hash, attempts, max_attempts, reopenings, error_code
+RETURNING job.id, uid, status, payload_hash, attempts, max_attempts, reopenings, error_code,
+    job.asked_at
