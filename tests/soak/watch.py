@@ -66,9 +66,12 @@ def _impatient(fleet: Fleet) -> Iterator[str]:
     """Messages that were to come back before the lease that they were told of could end."""
     for member in fleet.members:
         busy: dict[str, float] = {}
-        for line in _lines(member.log, "job.busy", "message.released"):
+        for line in _lines(member.log, "message.received", "job.busy", "message.released"):
             trace = str(line["correlation_id"])
-            if line["message"] == "job.busy":
+            if line["message"] == "message.received":
+                # What was not released, because its receipt was stale, says nothing of this time.
+                busy.pop(trace, None)
+            elif line["message"] == "job.busy":
                 busy[trace] = float(str(line["lease_remaining_s"]))
             elif float(str(line["delay_s"])) < busy.pop(trace, 0.0):
                 yield trace
