@@ -22,11 +22,22 @@ from worker.demo.postgis import DatabaseServer, EmbeddedPostgis
 from worker.migrations import runner
 from worker.settings import DOMAINS
 
-_REPOSITORY = Path(__file__).parents[1]
+_TESTS = Path(__file__).parent
+_REPOSITORY = _TESTS.parent
 
 # A busy machine is no failure: pytest's own limit ends a test that hangs.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+
+# Those that start workers first: many of their files take minutes, and one that begins last keeps
+# a single process busy while the others have nothing left to do.
+_LONGEST_FIRST = ("process", "infra", "integration", "hostile", "acceptance", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the folders; within each, files and tests stay as they are."""
+    items.sort(key=lambda item: _LONGEST_FIRST.index(item.path.relative_to(_TESTS).parts[0]))
 
 
 @pytest.fixture(scope="session")
