@@ -7,8 +7,8 @@ BIN := .venv/bin
 UV ?= uv
 STAGE ?= dev
 # Each test process has a PostGIS cluster and an AWS emulator of its own. Many tests wait for a real
-# worker rather than compute, so there are three for each core.
-TEST_PROCESSES ?= $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) * 3 )); echo $$(( n < 8 ? n : 8 )))
+# worker rather than compute, so there are five for two cores.
+TEST_PROCESSES ?= $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN) * 5 / 2 )); echo $$(( n < 8 ? n : 8 )))
 # In the order of tests/conftest.py: by number of tests, the slowest file would begin last.
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

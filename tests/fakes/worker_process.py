@@ -95,6 +95,11 @@ def health_of(worker: WorkerProcess) -> str:
     return f"http://127.0.0.1:{worker.wait_for('worker.started')['health_port']}/health"
 
 
+def is_stopped(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
 @contextmanager
 def running_worker(
     environment: Mapping[str, str], program: Sequence[str] = ("worker", "run")

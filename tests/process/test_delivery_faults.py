@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.fakes.environment import COMPLETED, FAILED, PAUSE, SWEEPS, Environmen
 from tests.fakes.ledger import CLAIM_FOR_AN_HOUR, END_CLAIM
 from tests.fakes.sqs_server import SqsServer
 from tests.fakes.submissions import put_site, quote, request
-from tests.fakes.worker_process import WorkerProcess
+from tests.fakes.worker_process import WorkerProcess, is_stopped
 from worker.demo.fake_service import Misbehaviour, failing
 from worker.demo.notify import DAILY_LIMIT_REACHED, error
 from worker.settings import MAX_VISIBILITY_S
@@ -27,11 +26,6 @@ def worker_stopped_before(environment: Environment, seam: str) -> Iterator[Worke
     with environment.faulty_worker("stop-at", seam, **SWEEPS) as worker:
         worker.wait_until(lambda: is_stopped(worker.pid), f"stop: {seam}")
         yield worker
-
-
-def is_stopped(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_worker_that_is_paused_before_an_email_does_not_send_it_again(

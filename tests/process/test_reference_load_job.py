@@ -13,6 +13,7 @@ import pytest
 from tests.fakes.environment import COMPLETED, FAILED, Environment
 from tests.fakes.reference_manifest import put_data_set
 from tests.fakes.submissions import put_site, request
+from tests.fakes.worker_process import is_stopped
 from worker.reference.generate import generate
 from worker.reference.versions import active_versions
 
@@ -167,17 +168,15 @@ def test_a_load_during_an_assessment_changes_nothing_for_it(
 ) -> None:
     put_site(environment)
     put_data_set(environment.aws, environment.bucket, data_set)
-    with (
-        environment.worker(WORKER_JOB_TYPES="impact-assessment") as assessing,
-        locked(environment, "reference.nn_catchments_parts_v1") as unlock,
-    ):
-        environment.send(request())
-        assessing.wait_for("job.claimed")
+    environment.send(request())
+    # Paused rather than kept waiting by a lock, which PostgreSQL would end before a slow load does.
+    with environment.faulty_worker("stop-at", "claimed") as assessing:
+        assessing.wait_until(lambda: is_stopped(assessing.pid), "claim")
         with environment.worker() as loading:
             environment.send(message())
             loading.wait_for("message.deleted")
         assert active(environment) == dict.fromkeys(LAYERS, 2)
-        unlock.close()
+        assessing.signal(signal.SIGCONT)
         assessing.wait_for("message.deleted")
 
     result = environment.value(
